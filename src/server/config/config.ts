@@ -1,0 +1,56 @@
+/** The frozen configuration of a member. Nothing below reads the environment or argv. Durations in ms, sizes in bytes. */
+export interface ServerConfig {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Empty: `<data-dir>/member/wal`. */
+  readonly walDir: string;
+  readonly listenPeerUrls: readonly string[];
+  readonly listenClientUrls: readonly string[];
+  readonly listenMetricsUrls: readonly string[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly initialAdvertisePeerUrls: readonly string[];
+  /** name → peer URLs. */
+  readonly initialCluster: ReadonlyMap<string, readonly string[]>;
+  readonly initialClusterState: 'new' | 'existing';
+  readonly initialClusterToken: string;
+  readonly forceNewCluster: boolean;
+  readonly strictReconfigCheck: boolean;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly snapshotCount: number;
+  readonly snapshotCatchupEntries: number;
+  readonly maxSnapshots: number;
+  readonly maxWals: number;
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxLearners: number;
+  /** 0 = the default 2 GiB; negative = no limit. */
+  readonly quotaBackendBytes: number;
+  readonly backendBatchIntervalMs: number;
+  readonly backendBatchLimit: number;
+  readonly autoCompactionMode: '' | 'periodic' | 'revision';
+  readonly autoCompactionRetention: string;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepMs: number;
+  readonly watchProgressNotifyMs: number;
+  readonly warningApplyMs: number;
+  readonly warningUnaryRequestMs: number;
+  readonly grpcKeepaliveMinMs: number;
+  readonly grpcKeepaliveIntervalMs: number;
+  readonly grpcKeepaliveTimeoutMs: number;
+  readonly unsafeNoFsync: boolean;
+  readonly corruptCheckTimeMs: number;
+  readonly initialCorruptCheck: boolean;
+  readonly compactHashCheckTimeMs: number;
+  readonly compactHashCheckEnabled: boolean;
+  readonly bcryptCost: number;
+  readonly authToken: string;
+  readonly authTokenTtlSeconds: number;
+  readonly leaseCheckpoint: boolean;
+  readonly leaseCheckpointPersist: boolean;
+  readonly enableGrpcGateway: boolean;
+  readonly featureGates: ReadonlyMap<string, boolean>;
+}

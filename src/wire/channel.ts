@@ -1,0 +1,35 @@
+/** What the client library sees of a connection to one endpoint, whichever binding carries it. */
+import type { MethodDef } from '../api/gen/methods.ts';
+import type { Init } from '../api/proto-io.ts';
+import type { Status } from '../api/status.ts';
+
+export interface CallOptions {
+  /** Lower-case names. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds from now; none when absent. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A connection (made when first needed, made again when lost) to one endpoint. */
+export interface Channel {
+  readonly endpoint: string;
+  /** Resolves with the response, rejects with `RpcError` (api/status.ts). */
+  unary<Req, Res>(method: MethodDef<Req, Res>, request: Init<Req>, options?: CallOptions): Promise<Res>;
+  /** Opens a stream; for server streaming send one message and `halfClose`. */
+  stream<Req, Res>(method: MethodDef<Req, Res>, options?: CallOptions): ClientStream<Req, Res>;
+  /** Ends open calls with Cancelled. */
+  close(): void;
+}
+
+export interface ClientStream<Req, Res> {
+  send(request: Init<Req>): void;
+  halfClose(): void;
+  cancel(): void;
+  onMessage: ((message: Res) => void) | undefined;
+  /** Runs exactly once; code 0 is a normal end. */
+  onEnd: ((status: Status) => void) | undefined;
+  /** Stops and resumes the flow of incoming messages. */
+  pause(): void;
+  resume(): void;
+}
