@@ -1,0 +1,79 @@
+// Bundles src/ into dist/: the program, the two package entries and the workers. `--types` also writes declarations for the package.
+import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const top = join(dirname(fileURLToPath(import.meta.url)), '..');
+const src = join(top, 'src');
+const dist = join(top, 'dist');
+const stamp = join(dist, '.built');
+
+/** Newest modification below a folder, in ms. */
+function newest(path) {
+  const s = statSync(path);
+  if (!s.isDirectory()) return s.mtimeMs;
+  return Math.max(s.mtimeMs, ...readdirSync(path).map((n) => newest(join(path, n))));
+}
+
+/** True when dist/ is at least as new as everything it is made from. */
+export function isBuilt() {
+  if (!existsSync(stamp)) return false;
+  // A published package has no sources: what is in dist/ is all there is.
+  if (!existsSync(src)) return true;
+  const built = statSync(stamp).mtimeMs;
+  return (
+    built > newest(src) && built > statSync(fileURLToPath(import.meta.url)).mtimeMs && built > statSync(join(top, 'package.json')).mtimeMs
+  );
+}
+
+export async function buildAll({ types = false } = {}) {
+  mkdirSync(dist, { recursive: true });
+  // CommonJS dependencies inside an ES module bundle look for these.
+  const banner = {
+    js: "import { createRequire as __tsetcdRequire } from 'node:module';const require = __tsetcdRequire(import.meta.url);",
+  };
+  const common = {
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    banner,
+    sourcemap: false,
+    legalComments: 'none',
+    // Native code, and what finds its own files at run time, stays outside the bundle.
+    external: ['fs-native-extensions'],
+    logLevel: 'warning',
+  };
+  const entries = { main: 'main.ts', client: 'client/index.ts', server: 'server/embed.ts' };
+  for (const [k, f] of Object.entries(entries)) if (!existsSync(join(src, f))) delete entries[k];
+  const before = new Set(existsSync(join(dist, 'chunks')) ? readdirSync(join(dist, 'chunks')) : []);
+  const result = await build({
+    ...common,
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([k, f]) => [k, join(src, f)])),
+    outdir: dist,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    metafile: true,
+  });
+  // Only now drop chunks of earlier builds: a program that is running may still load one of them until here.
+  const made = new Set(Object.keys(result.metafile.outputs).map((f) => f.split('/').pop()));
+  for (const old of before) if (!made.has(old)) rmSync(join(dist, 'chunks', old), { force: true });
+  const workers = join(src, 'host/workers');
+  if (existsSync(workers))
+    await build({
+      ...common,
+      entryPoints: readdirSync(workers)
+        .filter((f) => f.endsWith('.ts'))
+        .map((f) => join(workers, f)),
+      outdir: join(dist, 'workers'),
+    });
+  if (types)
+    execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', join(top, 'tsconfig.build.json')], {
+      stdio: 'inherit',
+    });
+  writeFileSync(stamp, '');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildAll({ types: process.argv.includes('--types') });
