@@ -33,11 +33,14 @@ export interface Status {
 /** A status as an error: what the client library throws, and what a server room throws to have a call answered so. */
 export class RpcError extends Error {
   readonly code: Code;
+  /** Client side: the request surely never left this process (no connection could be made), so that even a write may be tried elsewhere. */
+  readonly unsent: boolean;
 
-  constructor(status: Status, options?: ErrorOptions) {
+  constructor(status: Status, options?: ErrorOptions & { readonly unsent?: boolean }) {
     super(status.message, options);
     this.name = 'RpcError';
     this.code = status.code;
+    this.unsent = options?.unsent ?? false;
   }
 
   get status(): Status {

@@ -14,7 +14,10 @@ export interface CallOptions {
 /** A connection (made when first needed, made again when lost) to one endpoint. */
 export interface Channel {
   readonly endpoint: string;
-  /** Resolves with the response, rejects with `RpcError` (api/status.ts). */
+  /**
+   * Resolves with the response, rejects with `RpcError` (api/status.ts). Waits for the connection as long as the call's timeout allows; when
+   * none could be made at all within `connectTimeoutMs` of the channel, the error is Unavailable with `unsent` set.
+   */
   unary<Req, Res>(method: MethodDef<Req, Res>, request: Init<Req>, options?: CallOptions): Promise<Res>;
   /** Opens a stream; for server streaming send one message and `halfClose`. */
   stream<Req, Res>(method: MethodDef<Req, Res>, options?: CallOptions): ClientStream<Req, Res>;
