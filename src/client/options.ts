@@ -1,0 +1,85 @@
+/** What a client is made with, and how endpoints are written. */
+import type { Channel } from '../wire/channel.ts';
+
+export interface TlsOptions {
+  /** PEM. The system's roots when absent. */
+  readonly ca?: Uint8Array | undefined;
+  /** PEM, both or none. */
+  readonly cert?: Uint8Array | undefined;
+  readonly key?: Uint8Array | undefined;
+  readonly insecureSkipVerify?: boolean | undefined;
+  /** Name to verify instead of the endpoint's host. */
+  readonly serverName?: string | undefined;
+}
+
+export interface ChannelOptions {
+  readonly tls: TlsOptions | undefined;
+  /** Longest wait for a first connection. */
+  readonly connectTimeoutMs: number;
+  /** 0 = no pings. */
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly sendBytesMax: number;
+  readonly receiveBytesMax: number;
+}
+
+/** Opens a channel to one endpoint: the seam to `src/wire`. */
+export type Connect = (endpoint: Endpoint, options: ChannelOptions) => Channel;
+
+export interface ClientOptions {
+  /** `host:port`, `http://…`, `https://…` or `unix://…`; at least one. */
+  readonly endpoints: readonly string[];
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** A token got elsewhere (JWT); wins over username and password. */
+  readonly token?: string | undefined;
+  /** Given: TLS also for endpoints without a scheme. */
+  readonly tls?: TlsOptions | undefined;
+  /** Default 2 s, as etcdctl. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Applied to unary calls without a timeout of their own; default none. */
+  readonly requestTimeoutMs?: number | undefined;
+  readonly keepaliveMs?: number | undefined;
+  readonly keepaliveTimeoutMs?: number | undefined;
+  /** Default 2 MiB, as etcd's client. */
+  readonly sendBytesMax?: number | undefined;
+  /** Default 2^31 − 1. */
+  readonly receiveBytesMax?: number | undefined;
+  /** Metadata of every call, such as `hasleader: true`. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly connect?: Connect | undefined;
+  /** How unary calls spread over the endpoints; default round-robin. */
+  readonly balance?: 'round-robin' | 'random' | 'least-pending' | undefined;
+}
+
+export interface Endpoint {
+  /** As the user wrote it. */
+  readonly text: string;
+  /** `host:port` or a socket path. */
+  readonly address: string;
+  readonly secure: boolean;
+  readonly unix: boolean;
+}
+
+/** Reads one endpoint. @throws TypeError when it is none. */
+export function parseEndpoint(text: string, tls: boolean): Endpoint {
+  const trimmed = text.trim();
+  const match = /^([a-z]+):\/\/(.*)$/.exec(trimmed);
+  const scheme = match?.[1] ?? '';
+  const rest = (match?.[2] ?? trimmed).replace(/\/+$/, '');
+  if (rest === '') throw new TypeError(`bad endpoint "${text}"`);
+  switch (scheme) {
+    case '':
+      return { text: trimmed, address: rest, secure: tls, unix: false };
+    case 'http':
+      return { text: trimmed, address: rest, secure: false, unix: false };
+    case 'https':
+      return { text: trimmed, address: rest, secure: true, unix: false };
+    case 'unix':
+      return { text: trimmed, address: rest, secure: false, unix: true };
+    case 'unixs':
+      return { text: trimmed, address: rest, secure: true, unix: true };
+    default:
+      throw new TypeError(`bad endpoint "${text}": unknown scheme ${scheme}`);
+  }
+}
