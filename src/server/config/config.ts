@@ -52,5 +52,21 @@ export interface ServerConfig {
   readonly leaseCheckpoint: boolean;
   readonly leaseCheckpointPersist: boolean;
   readonly enableGrpcGateway: boolean;
+  /** Origins of `--cors`; `['*']` allows all. */
+  readonly cors: readonly string[];
+  /** Host names answered to without TLS; `['*']` allows all. */
+  readonly hostWhitelist: readonly string[];
+  readonly metricsLevel: 'basic' | 'extensive';
+  readonly logLevel: string;
+  readonly logFormat: 'json' | 'console';
+  readonly logOutputs: readonly string[];
+  /** Parsed retention: ms when periodic, revisions otherwise; 0 = off. */
+  readonly autoCompactionRetentionValue: number;
+  readonly bootstrapDefragThresholdMb: number;
+  readonly raftReadTimeoutMs: number;
+  readonly raftWriteTimeoutMs: number;
+  readonly downgradeCheckMs: number;
+  /** 10,000 instead of 5,000 unapplied entries for requests that must get through (gate PriorityRequest). */
+  readonly priorityRequest: boolean;
   readonly featureGates: ReadonlyMap<string, boolean>;
 }

@@ -1,0 +1,269 @@
+/** Options become one frozen `ServerConfig`; relations between them are checked here and nowhere else. */
+import { formatDuration } from '../../base/duration.ts';
+import type { ServerConfig } from './config.ts';
+import { featureGates, flagTable } from './flag-table.ts';
+import { type FlagValue, flagText, parseFlagValue, parseRetention, parseUrls, splitHostPort, ValueError } from './flag-values.ts';
+import { ConfigError, type Options, type Remark } from './options.ts';
+
+const electionMsMax = 50_000;
+/** etcd's advice; above it only warns. */
+const quotaBytesAdvised = 8 * 1024 * 1024 * 1024;
+const requestBytesAdvised = 10 * 1024 * 1024;
+const quotaBytesDefault = 2 * 1024 * 1024 * 1024;
+const peerTimeoutMsMin = 5000;
+
+export interface BuiltConfig {
+  readonly config: ServerConfig;
+  readonly remarks: readonly Remark[];
+}
+
+/** @throws ConfigError of kind `verify` or `setup` */
+export function buildConfig(options: Options): BuiltConfig {
+  const remarks: Remark[] = [...options.remarks];
+  const text = (name: string): string => options.values.get(name) as string;
+  const number = (name: string): number => options.values.get(name) as number;
+  const bool = (name: string): boolean => options.values.get(name) as boolean;
+  const list = (name: string): readonly string[] => options.values.get(name) as readonly string[];
+  const given = (name: string): boolean => options.given.has(name);
+
+  refuseUnbuilt(options);
+  verify(options, { text, number, list, given });
+
+  const gates = resolveGates(options.values.get('feature-gates') as ReadonlyMap<string, boolean>);
+  const gate = (name: string): boolean => gates.get(name) === true;
+  if (gate('LeaseCheckpointPersist') && !gate('LeaseCheckpoint')) {
+    throw new ConfigError('verify', 'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint');
+  }
+
+  const name = text('name');
+  if (name === 'default') {
+    remarks.push({
+      level: 'warn',
+      message:
+        "it isn't recommended to use default name, please set a value for --name. Note that etcd might run into issue when multiple members have the same default name",
+      fields: { name },
+    });
+  }
+  const dataDir = text('data-dir') === '' ? `${name}.etcd` : text('data-dir');
+  const advertisePeer = list('initial-advertise-peer-urls');
+  // A new name without a cluster of its own names a cluster of that one member.
+  const clusterText =
+    text('initial-cluster') === defaultCluster && name !== 'default' ? advertisePeer.map((u) => `${name}=${u}`).join(',') : text('initial-cluster');
+  const initialCluster = parseInitialCluster(clusterText);
+  const state = text('initial-cluster-state');
+  if (state !== 'new' && state !== 'existing') throw new ConfigError('verify', `unexpected clusterState ${JSON.stringify(state)}`);
+
+  const mode = text('auto-compaction-mode') === 'revision' ? 'revision' : 'periodic';
+  let retention: number;
+  try {
+    retention = parseRetention(mode, text('auto-compaction-retention'));
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new ConfigError('setup', `error parsing CompactionRetention: ${error.message}`);
+  }
+
+  const quota = number('quota-backend-bytes');
+  if (quota > quotaBytesAdvised) {
+    remarks.push({
+      level: 'warn',
+      message: 'quota exceeds the maximum value',
+      fields: { 'quota-name': 'v3-applier', 'quota-size-bytes': quota, 'quota-maximum-size-bytes': quotaBytesAdvised },
+    });
+  }
+  if (number('max-request-bytes') > requestBytesAdvised) {
+    remarks.push({
+      level: 'warn',
+      message: 'exceeded recommended request limit',
+      fields: { 'max-request-bytes': number('max-request-bytes'), 'recommended-request-bytes': requestBytesAdvised },
+    });
+  }
+  let bcryptCost = number('bcrypt-cost');
+  if (bcryptCost < 4 || bcryptCost > 31) {
+    remarks.push({
+      level: 'warn',
+      message: 'use default bcrypt cost instead of the invalid given cost',
+      fields: { 'min-cost': 4, 'max-cost': 31, 'default-cost': 10, 'given-cost': bcryptCost },
+    });
+    bcryptCost = 10;
+  }
+  if (number('max-learners') < 0) throw new ConfigError('setup', 'membership: too many learner members in cluster');
+  if (bool('unsafe-no-fsync')) {
+    remarks.push({ level: 'warn', message: 'unsafe no-fsync is enabled: a crash of the machine loses acknowledged writes', fields: {} });
+  }
+
+  const config: ServerConfig = Object.freeze({
+    name,
+    dataDir,
+    walDir: text('wal-dir'),
+    listenPeerUrls: list('listen-peer-urls'),
+    listenClientUrls: list('listen-client-urls'),
+    listenMetricsUrls: list('listen-metrics-urls'),
+    advertiseClientUrls: list('advertise-client-urls'),
+    initialAdvertisePeerUrls: advertisePeer,
+    initialCluster,
+    initialClusterState: state,
+    initialClusterToken: text('initial-cluster-token'),
+    forceNewCluster: bool('force-new-cluster'),
+    strictReconfigCheck: bool('strict-reconfig-check'),
+    initialElectionTickAdvance: bool('initial-election-tick-advance'),
+    preVote: bool('pre-vote'),
+    heartbeatMs: number('heartbeat-interval'),
+    electionMs: number('election-timeout'),
+    snapshotCount: number('snapshot-count') === 0 ? 10_000 : number('snapshot-count'),
+    snapshotCatchupEntries: number('snapshot-catchup-entries'),
+    maxSnapshots: number('max-snapshots'),
+    maxWals: number('max-wals'),
+    maxTxnOps: number('max-txn-ops'),
+    maxRequestBytes: number('max-request-bytes'),
+    maxConcurrentStreams: number('max-concurrent-streams'),
+    maxLearners: number('max-learners'),
+    quotaBackendBytes: quota === 0 ? quotaBytesDefault : quota,
+    backendBatchIntervalMs: number('backend-batch-interval') <= 0 ? 100 : number('backend-batch-interval'),
+    backendBatchLimit: number('backend-batch-limit') <= 0 ? 10_000 : number('backend-batch-limit'),
+    autoCompactionMode: retention === 0 ? '' : mode,
+    autoCompactionRetention: text('auto-compaction-retention'),
+    autoCompactionRetentionValue: retention,
+    compactionBatchLimit: number('compaction-batch-limit') <= 0 ? 1000 : number('compaction-batch-limit'),
+    compactionSleepMs: number('compaction-sleep-interval') <= 0 ? 10 : number('compaction-sleep-interval'),
+    // Below 100 ms the notices would crowd out events; etcd raises it silently as well.
+    watchProgressNotifyMs:
+      number('watch-progress-notify-interval') <= 0 ? 600_000 : Math.max(100, number('watch-progress-notify-interval')),
+    warningApplyMs: number('warning-apply-duration'),
+    warningUnaryRequestMs: number('warning-unary-request-duration'),
+    grpcKeepaliveMinMs: number('grpc-keepalive-min-time'),
+    grpcKeepaliveIntervalMs: number('grpc-keepalive-interval'),
+    grpcKeepaliveTimeoutMs: number('grpc-keepalive-timeout'),
+    unsafeNoFsync: bool('unsafe-no-fsync'),
+    corruptCheckTimeMs: number('corrupt-check-time'),
+    initialCorruptCheck: gate('InitialCorruptCheck'),
+    compactHashCheckTimeMs: number('compact-hash-check-time'),
+    compactHashCheckEnabled: gate('CompactHashCheck'),
+    bcryptCost,
+    authToken: text('auth-token'),
+    authTokenTtlSeconds: number('auth-token-ttl'),
+    leaseCheckpoint: gate('LeaseCheckpoint'),
+    leaseCheckpointPersist: gate('LeaseCheckpointPersist'),
+    enableGrpcGateway: bool('enable-grpc-gateway'),
+    cors: list('cors').length === 0 ? ['*'] : list('cors'),
+    hostWhitelist: list('host-whitelist').length === 0 ? ['*'] : list('host-whitelist'),
+    metricsLevel: text('metrics') === 'extensive' ? 'extensive' : 'basic',
+    logLevel: text('log-level'),
+    logFormat: text('log-format') === 'console' ? 'console' : 'json',
+    logOutputs: list('log-outputs').length === 0 ? ['default'] : list('log-outputs'),
+    bootstrapDefragThresholdMb: number('bootstrap-defrag-threshold-megabytes'),
+    raftReadTimeoutMs: Math.max(peerTimeoutMsMin, number('raft-read-timeout')),
+    raftWriteTimeoutMs: Math.max(peerTimeoutMsMin, number('raft-write-timeout')),
+    downgradeCheckMs: number('downgrade-check-time'),
+    priorityRequest: gate('PriorityRequest'),
+    featureGates: gates,
+  } satisfies ServerConfig);
+  return { config, remarks };
+}
+
+const defaultCluster = 'default=http://localhost:2380';
+
+/** A flag whose feature is missing must be refused, never ignored. */
+function refuseUnbuilt(options: Options): void {
+  for (const flag of flagTable) {
+    if (flag.built || flag.kind === 'ignored' || !options.given.has(flag.name)) continue;
+    const value = options.values.get(flag.name) as FlagValue;
+    if (flagText(value) === flagText(parseFlagValue(flag, flag.value))) continue;
+    throw new ConfigError('verify', `--${flag.name} is not supported by this build`);
+  }
+  const gates = options.values.get('feature-gates') as ReadonlyMap<string, boolean>;
+  for (const gate of featureGates) {
+    if (!gate.built && gates.get(gate.name) === true) throw new ConfigError('verify', `feature gate ${gate.name} is not supported by this build`);
+  }
+  if (options.values.get('discovery-fallback') === 'proxy') {
+    throw new ConfigError('verify', 'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"');
+  }
+}
+
+interface Access {
+  text(name: string): string;
+  number(name: string): number;
+  list(name: string): readonly string[];
+  given(name: string): boolean;
+}
+
+const logLevels = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
+
+/** The relations, in etcd's order and words. */
+function verify(options: Options, { text, number, list, given }: Access): void {
+  const fail = (message: string): never => {
+    throw new ConfigError('verify', message);
+  };
+  if (!logLevels.includes(text('log-level'))) fail(`unrecognized level: ${JSON.stringify(text('log-level'))}`);
+  if (text('logger') !== 'zap') fail(`unknown logger option ${JSON.stringify(text('logger'))}`);
+  if (text('log-format') !== 'json' && text('log-format') !== 'console') {
+    fail(`unknown log format: ${text('log-format')}, supported values json, console`);
+  }
+  const outputs = list('log-outputs');
+  if (outputs.includes('systemd/journal')) fail('--log-outputs systemd/journal is not supported by this build');
+  if (outputs.length > 1 && outputs.includes('default')) {
+    fail(`multi logoutput for "default" is not supported yet`);
+  }
+  const listenClientGiven = given('listen-client-urls');
+  if (listenClientGiven && !given('advertise-client-urls')) {
+    throw new ConfigError('verify', '--advertise-client-urls is required when --listen-client-urls is set explicitly', {
+      'advertise-client-urls': 'missing',
+    });
+  }
+  for (const urls of [list('listen-peer-urls'), list('listen-client-urls'), list('listen-metrics-urls')]) for (const url of urls) checkBindable(url);
+  const tick = number('heartbeat-interval');
+  const election = number('election-timeout');
+  if (tick <= 0) fail(`--heartbeat-interval must be >0 (set to ${tick}ms)`);
+  if (election <= 0) fail(`--election-timeout must be >0 (set to ${election}ms)`);
+  if (5 * tick > election) fail(`--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${tick}ms]`);
+  if (election > electionMsMax) fail(`--election-timeout[${election}ms] is too long, and should be set less than ${electionMsMax}ms`);
+  const mode = text('auto-compaction-mode');
+  if (mode !== '' && mode !== 'periodic' && mode !== 'revision') fail(`unknown auto-compaction-mode ${JSON.stringify(mode)}`);
+  if (text('metrics') !== 'basic' && text('metrics') !== 'extensive') fail(`unknown metrics option ${JSON.stringify(text('metrics'))}`);
+  const freelist = text('backend-bbolt-freelist-type');
+  if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
+  if (number('compact-hash-check-time') <= 0) fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
+  for (const name of ['listen-peer-urls', 'listen-client-urls', 'listen-metrics-urls', 'initial-advertise-peer-urls']) {
+    for (const url of list(name)) {
+      if (/^(https|unixs):/.test(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
+    }
+  }
+  void options;
+}
+
+/** Listening needs an address, not a name that may move. */
+function checkBindable(url: string): void {
+  const m = /^([a-z]+):\/\/(.*)$/.exec(url);
+  if (m === null || m[1]?.startsWith('unix') === true) return;
+  const at = splitHostPort(m[2] ?? '');
+  if (at === undefined) throw new ConfigError('verify', `missing port in address (${url})`);
+  if (at.host === 'localhost' || at.host === '') return;
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(at.host) && !at.host.includes(':')) throw new ConfigError('verify', `expected IP in URL for binding (${url})`);
+}
+
+function parseInitialCluster(text: string): ReadonlyMap<string, readonly string[]> {
+  const cluster = new Map<string, string[]>();
+  for (const part of text.split(',')) {
+    if (part === '') continue;
+    const at = part.indexOf('=');
+    const name = at < 0 ? part : part.slice(0, at);
+    try {
+      const urls = parseUrls(at < 0 ? '' : part.slice(at + 1));
+      cluster.set(name, [...(cluster.get(name) ?? []), ...urls].sort());
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError('setup', `error setting up initial cluster: ${error.message}`);
+    }
+  }
+  return cluster;
+}
+
+/** Gates with `AllAlpha` and `AllBeta` spread to those not set themselves. */
+function resolveGates(given: ReadonlyMap<string, boolean>): ReadonlyMap<string, boolean> {
+  const all = new Map<string, boolean>();
+  for (const gate of featureGates) {
+    const group = given.get(gate.stage === 'ALPHA' ? 'AllAlpha' : 'AllBeta');
+    const spread = gate.name.startsWith('All') || !gate.built ? undefined : group;
+    all.set(gate.name, given.get(gate.name) ?? spread ?? gate.value);
+  }
+  return all;
+}
