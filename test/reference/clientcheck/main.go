@@ -1,0 +1,519 @@
+// Clientcheck drives a member through etcd's own Go client and reports one line for each check, "ok NAME" or "fail NAME: why".
+// Where a check needs the member restarted it prints "restart" and waits for a line on standard input.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+)
+
+var stdin = bufio.NewReader(os.Stdin)
+
+type check struct {
+	name string
+	run  func(ctx context.Context, c *clientv3.Client) error
+}
+
+func main() {
+	endpoints := flag.String("endpoints", "127.0.0.1:2379", "comma separated")
+	only := flag.String("only", "", "run the checks whose names contain this")
+	flag.Parse()
+	c, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(*endpoints, ","), DialTimeout: 5 * time.Second})
+	if err != nil {
+		fmt.Println("fail dial:", err)
+		os.Exit(1)
+	}
+	defer c.Close()
+	failed := 0
+	for _, k := range []check{
+		{"kv", kv}, {"ranges", ranges}, {"txn", txn}, {"errors", wrong}, {"stream", stream}, {"big", big}, {"lease", lease}, {"keepalive", keepalive},
+		{"lock", lock}, {"election", election}, {"stm", stm}, {"compact", compact}, {"maintenance", maintenance}, {"many", many}, {"watch", watch}, {"resume", resume},
+	} {
+		if !strings.Contains(k.name, *only) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		if err := k.run(ctx, c); err != nil {
+			failed++
+			fmt.Printf("fail %s: %v\n", k.name, err)
+		} else {
+			fmt.Printf("ok %s\n", k.name)
+		}
+		cancel()
+	}
+	if failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func want(ok bool, format string, args ...any) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf(format, args...)
+}
+
+func kv(ctx context.Context, c *clientv3.Client) error {
+	p1, err := c.Put(ctx, "kv/a", "1")
+	if err != nil {
+		return err
+	}
+	p2, err := c.Put(ctx, "kv/a", "2", clientv3.WithPrevKV())
+	if err != nil {
+		return err
+	}
+	if err := want(string(p2.PrevKv.Value) == "1" && p2.Header.Revision == p1.Header.Revision+1, "previous %v", p2); err != nil {
+		return err
+	}
+	g, err := c.Get(ctx, "kv/a", clientv3.WithRev(p1.Header.Revision))
+	if err != nil {
+		return err
+	}
+	if err := want(len(g.Kvs) == 1 && string(g.Kvs[0].Value) == "1", "old revision %v", g); err != nil {
+		return err
+	}
+	d, err := c.Delete(ctx, "kv/a", clientv3.WithPrevKV())
+	if err != nil {
+		return err
+	}
+	return want(d.Deleted == 1 && string(d.PrevKvs[0].Value) == "2", "delete %v", d)
+}
+
+func ranges(ctx context.Context, c *clientv3.Client) error {
+	for i := 0; i < 250; i++ {
+		if _, err := c.Put(ctx, fmt.Sprintf("r/%03d", i), fmt.Sprint(i)); err != nil {
+			return err
+		}
+	}
+	g, err := c.Get(ctx, "r/", clientv3.WithPrefix(), clientv3.WithLimit(100), clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend))
+	if err != nil {
+		return err
+	}
+	if err := want(g.Count == 250 && g.More && len(g.Kvs) == 100 && string(g.Kvs[0].Key) == "r/249", "descending %d %v %d", g.Count, g.More, len(g.Kvs)); err != nil {
+		return err
+	}
+	g, err = c.Get(ctx, "r/200", clientv3.WithFromKey(), clientv3.WithCountOnly())
+	if err != nil {
+		return err
+	}
+	if g.Count < 50 {
+		return fmt.Errorf("from key count %d", g.Count)
+	}
+	g, err = c.Get(ctx, "r/", clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithSerializable())
+	if err != nil {
+		return err
+	}
+	return want(len(g.Kvs) == 250 && len(g.Kvs[7].Value) == 0, "keys only %d", len(g.Kvs))
+}
+
+func txn(ctx context.Context, c *clientv3.Client) error {
+	if _, err := c.Delete(ctx, "t/", clientv3.WithPrefix()); err != nil {
+		return err
+	}
+	t, err := c.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision("t/a"), "=", 0)).
+		Then(clientv3.OpPut("t/a", "x"), clientv3.OpTxn(nil, []clientv3.Op{clientv3.OpPut("t/b", "y"), clientv3.OpGet("t/", clientv3.WithPrefix())}, nil)).
+		Else(clientv3.OpGet("t/a")).Commit()
+	if err != nil {
+		return err
+	}
+	inner := t.Responses[1].GetResponseTxn()
+	if err := want(t.Succeeded && inner.Responses[1].GetResponseRange().Count == 2, "nested %v", t); err != nil {
+		return err
+	}
+	t, err = c.Txn(ctx).If(clientv3.Compare(clientv3.Value("t/a"), "=", "z")).Else(clientv3.OpDelete("t/", clientv3.WithPrefix())).Commit()
+	if err != nil {
+		return err
+	}
+	return want(!t.Succeeded && t.Responses[0].GetResponseDeleteRange().Deleted == 2, "else %v", t)
+}
+
+func wrong(ctx context.Context, c *clientv3.Client) error {
+	if _, err := c.Put(ctx, "", "x"); !errors.Is(err, rpctypes.ErrEmptyKey) {
+		return fmt.Errorf("empty key: %v", err)
+	}
+	if _, err := c.Put(ctx, "e", "x", clientv3.WithLease(987654)); !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return fmt.Errorf("unknown lease: %v", err)
+	}
+	if _, err := c.Get(ctx, "e", clientv3.WithRev(1<<40)); !errors.Is(err, rpctypes.ErrFutureRev) {
+		return fmt.Errorf("future: %v", err)
+	}
+	if _, err := c.Put(ctx, "e", strings.Repeat("x", 1600*1024)); !errors.Is(err, rpctypes.ErrRequestTooLarge) {
+		return fmt.Errorf("too large: %v", err)
+	}
+	if _, err := c.Txn(ctx).Then(clientv3.OpPut("d", "1"), clientv3.OpPut("d", "2")).Commit(); !errors.Is(err, rpctypes.ErrDuplicateKey) {
+		return fmt.Errorf("duplicate: %v", err)
+	}
+	return nil
+}
+
+func stream(ctx context.Context, c *clientv3.Client) error {
+	s, err := c.GetStream(ctx, "r/", clientv3.WithPrefix())
+	if err != nil {
+		return err
+	}
+	n := 0
+	for r := range s {
+		if r.Err() != nil {
+			return r.Err()
+		}
+		n += len(r.Kvs)
+	}
+	return want(n == 250, "streamed %d", n)
+}
+
+func big(ctx context.Context, c *clientv3.Client) error {
+	v := strings.Repeat("v", 1000*1000)
+	for i := 0; i < 8; i++ {
+		if _, err := c.Put(ctx, fmt.Sprintf("big/%d", i), v); err != nil {
+			return err
+		}
+	}
+	g, err := c.Get(ctx, "big/", clientv3.WithPrefix())
+	if err != nil {
+		return err
+	}
+	if _, err := c.Delete(ctx, "big/", clientv3.WithPrefix()); err != nil {
+		return err
+	}
+	return want(len(g.Kvs) == 8 && string(g.Kvs[7].Value) == v, "big values")
+}
+
+func lease(ctx context.Context, c *clientv3.Client) error {
+	l, err := c.Grant(ctx, 2)
+	if err != nil {
+		return err
+	}
+	w := c.Watch(ctx, "l/a", clientv3.WithFilterPut())
+	if _, err := c.Put(ctx, "l/a", "x", clientv3.WithLease(l.ID)); err != nil {
+		return err
+	}
+	t, err := c.TimeToLive(ctx, l.ID, clientv3.WithAttachedKeys())
+	if err != nil {
+		return err
+	}
+	if err := want(t.GrantedTTL == 2 && len(t.Keys) == 1, "time to live %v", t); err != nil {
+		return err
+	}
+	select {
+	case r := <-w:
+		return want(len(r.Events) == 1 && r.Events[0].Type == clientv3.EventTypeDelete, "expiry %v", r)
+	case <-time.After(10 * time.Second):
+		return errors.New("lease did not expire")
+	}
+}
+
+func keepalive(ctx context.Context, c *clientv3.Client) error {
+	l, err := c.Grant(ctx, 2)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Put(ctx, "l/k", "x", clientv3.WithLease(l.ID)); err != nil {
+		return err
+	}
+	kctx, cancel := context.WithCancel(ctx)
+	ch, err := c.KeepAlive(kctx, l.ID)
+	if err != nil {
+		cancel()
+		return err
+	}
+	until := time.After(5 * time.Second)
+	n := 0
+loop:
+	for {
+		select {
+		case r, ok := <-ch:
+			if !ok {
+				cancel()
+				return errors.New("keepalive ended")
+			}
+			n++
+			_ = r
+		case <-until:
+			break loop
+		}
+	}
+	cancel()
+	g, err := c.Get(ctx, "l/k")
+	if err != nil {
+		return err
+	}
+	if _, err := c.Revoke(ctx, l.ID); err != nil {
+		return err
+	}
+	return want(len(g.Kvs) == 1 && n >= 4, "kept %d times, %d keys", n, len(g.Kvs))
+}
+
+func lock(ctx context.Context, c *clientv3.Client) error {
+	s1, err := concurrency.NewSession(c, concurrency.WithTTL(5))
+	if err != nil {
+		return err
+	}
+	defer s1.Close()
+	s2, err := concurrency.NewSession(c, concurrency.WithTTL(5))
+	if err != nil {
+		return err
+	}
+	defer s2.Close()
+	m1, m2 := concurrency.NewMutex(s1, "lock"), concurrency.NewMutex(s2, "lock")
+	if err := m1.Lock(ctx); err != nil {
+		return err
+	}
+	if err := m2.TryLock(ctx); !errors.Is(err, concurrency.ErrLocked) {
+		return fmt.Errorf("second owner: %v", err)
+	}
+	got := make(chan error, 1)
+	go func() { got <- m2.Lock(ctx) }()
+	select {
+	case err := <-got:
+		return fmt.Errorf("locked twice: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := m1.Unlock(ctx); err != nil {
+		return err
+	}
+	return <-got
+}
+
+func election(ctx context.Context, c *clientv3.Client) error {
+	s1, err := concurrency.NewSession(c)
+	if err != nil {
+		return err
+	}
+	defer s1.Close()
+	s2, err := concurrency.NewSession(c)
+	if err != nil {
+		return err
+	}
+	defer s2.Close()
+	e1, e2 := concurrency.NewElection(s1, "elect"), concurrency.NewElection(s2, "elect")
+	if err := e1.Campaign(ctx, "one"); err != nil {
+		return err
+	}
+	observed := e2.Observe(ctx)
+	if r := <-observed; string(r.Kvs[0].Value) != "one" {
+		return fmt.Errorf("observed %v", r)
+	}
+	done := make(chan error, 1)
+	go func() { done <- e2.Campaign(ctx, "two") }()
+	time.Sleep(100 * time.Millisecond)
+	if err := e1.Proclaim(ctx, "uno"); err != nil {
+		return err
+	}
+	if err := e1.Resign(ctx); err != nil {
+		return err
+	}
+	if err := <-done; err != nil {
+		return err
+	}
+	l, err := e1.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	return want(string(l.Kvs[0].Value) == "two", "leader %v", l)
+}
+
+func stm(ctx context.Context, c *clientv3.Client) error {
+	if _, err := c.Put(ctx, "stm", ""); err != nil {
+		return err
+	}
+	done := make(chan error, 8)
+	for i := 0; i < 8; i++ {
+		go func() {
+			_, err := concurrency.NewSTM(c, func(s concurrency.STM) error {
+				s.Put("stm", s.Get("stm")+"x")
+				return nil
+			})
+			done <- err
+		}()
+	}
+	for i := 0; i < 8; i++ {
+		if err := <-done; err != nil {
+			return err
+		}
+	}
+	g, err := c.Get(ctx, "stm")
+	if err != nil {
+		return err
+	}
+	return want(string(g.Kvs[0].Value) == "xxxxxxxx", "stm %q", g.Kvs[0].Value)
+}
+
+func compact(ctx context.Context, c *clientv3.Client) error {
+	var last int64
+	for i := 0; i < 20; i++ {
+		p, err := c.Put(ctx, "c", fmt.Sprint(i))
+		if err != nil {
+			return err
+		}
+		last = p.Header.Revision
+	}
+	if _, err := c.Compact(ctx, last-5, clientv3.WithCompactPhysical()); err != nil {
+		return err
+	}
+	if _, err := c.Get(ctx, "c", clientv3.WithRev(last-6)); !errors.Is(err, rpctypes.ErrCompacted) {
+		return fmt.Errorf("read below: %v", err)
+	}
+	g, err := c.Get(ctx, "c", clientv3.WithRev(last-5))
+	if err != nil {
+		return err
+	}
+	if err := want(string(g.Kvs[0].Value) == "14", "at the compaction %v", g); err != nil {
+		return err
+	}
+	r := <-c.Watch(ctx, "c", clientv3.WithRev(1))
+	return want(errors.Is(r.Err(), rpctypes.ErrCompacted) && r.CompactRevision == last-5, "watch below: %v %d", r.Err(), r.CompactRevision)
+}
+
+func maintenance(ctx context.Context, c *clientv3.Client) error {
+	ep := c.Endpoints()[0]
+	s, err := c.Status(ctx, ep)
+	if err != nil {
+		return err
+	}
+	if err := want(s.Version == "3.7.1" && s.Leader != 0 && s.DbSize > 0, "status %v", s); err != nil {
+		return err
+	}
+	if _, err := c.HashKV(ctx, ep, 0); err != nil {
+		return err
+	}
+	m, err := c.MemberList(ctx)
+	if err != nil {
+		return err
+	}
+	if len(m.Members) == 0 || len(m.Members[0].ClientURLs) == 0 {
+		return fmt.Errorf("members %v", m)
+	}
+	if _, err := c.AlarmList(ctx); err != nil {
+		return err
+	}
+	r, err := c.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(io.Discard, r)
+	if err != nil {
+		return err
+	}
+	if err := want(n%512 == 32, "snapshot of %d bytes", n); err != nil {
+		return err
+	}
+	_, err = c.Defragment(ctx, ep)
+	return err
+}
+
+func many(ctx context.Context, c *clientv3.Client) error {
+	errs := make(chan error, 100)
+	for i := 0; i < 100; i++ {
+		go func(i int) {
+			for k := 0; k < 100; k++ {
+				if _, err := c.Put(ctx, fmt.Sprintf("m/%d", i), fmt.Sprint(k)); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}(i)
+	}
+	for i := 0; i < 100; i++ {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func watch(ctx context.Context, c *clientv3.Client) error {
+	p, err := c.Put(ctx, "w/0", "0")
+	if err != nil {
+		return err
+	}
+	w := c.Watch(ctx, "w/", clientv3.WithPrefix(), clientv3.WithRev(p.Header.Revision), clientv3.WithPrevKV())
+	for i := 1; i <= 50; i++ {
+		if _, err := c.Put(ctx, "w/0", fmt.Sprint(i)); err != nil {
+			return err
+		}
+	}
+	if _, err := c.Delete(ctx, "w/0"); err != nil {
+		return err
+	}
+	n := 0
+	for r := range w {
+		if r.Err() != nil {
+			return r.Err()
+		}
+		for _, e := range r.Events {
+			if n <= 50 {
+				if err := want(string(e.Kv.Value) == fmt.Sprint(n), "event %d: %v", n, e); err != nil {
+					return err
+				}
+			}
+			if n > 0 {
+				if err := want(e.PrevKv != nil && string(e.PrevKv.Value) == fmt.Sprint(n-1), "previous of %d: %v", n, e); err != nil {
+					return err
+				}
+			}
+			n++
+			if n == 52 {
+				return want(e.Type == clientv3.EventTypeDelete, "last %v", e)
+			}
+		}
+	}
+	return errors.New("watch ended")
+}
+
+func resume(ctx context.Context, c *clientv3.Client) error {
+	w := c.Watch(ctx, "rs")
+	if _, err := c.Put(ctx, "rs", "0"); err != nil {
+		return err
+	}
+	if r := <-w; len(r.Events) != 1 {
+		return fmt.Errorf("first %v", r)
+	}
+	fmt.Println("restart")
+	if _, err := stdin.ReadString('\n'); err != nil {
+		return err
+	}
+	for i := 1; i <= 10; i++ {
+		for {
+			pctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			_, err := c.Put(pctx, "rs", fmt.Sprint(i))
+			cancel()
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	last := 0
+	for r := range w {
+		if r.Err() != nil {
+			return r.Err()
+		}
+		for _, e := range r.Events {
+			v := 0
+			fmt.Sscan(string(e.Kv.Value), &v)
+			if v != last && v != last+1 {
+				return fmt.Errorf("event %d after %d", v, last)
+			}
+			last = v
+			if last == 10 {
+				return nil
+			}
+		}
+	}
+	return errors.New("watch ended")
+}
