@@ -17,8 +17,15 @@ export interface Lessor {
   checkpoint(id: bigint, remainingTtl: number): Status | undefined;
   has(id: bigint): boolean;
   lookup(id: bigint): Lease | undefined;
-  /** Leader only: pushes the expiry out; TTL in seconds, or undefined when the lease is unknown. */
+  /**
+   * Leader only: pushes the expiry out; TTL in seconds, or undefined when the lease is unknown or has ended (see `isEnded`). A lease with a
+   * checkpointed `remainingTtl` must first get a checkpoint of 0 through raft, else a next leader would cut the acked renewal short (G-L-1).
+   */
   renew(id: bigint): number | undefined;
+  /** Leader only: its time is over but its revoke is not applied yet. A renewal then waits by `whenSettled` and tries again. */
+  isEnded(id: bigint): boolean;
+  /** Runs `fn` once the lease is revoked or this member is no longer the leader (at once when that is so). */
+  whenSettled(id: bigint, fn: () => void): void;
   /** Seconds left by the leader's clock (rounded as etcd rounds). */
   remaining(id: bigint): number | undefined;
   /** Sorted by expiry. */
