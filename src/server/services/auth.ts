@@ -1,0 +1,71 @@
+/** Auth: every method is a request through raft; what must be decided before (hashes, tokens) is the auth store's `prepare`. */
+import { InternalRaftRequest, type AuthenticateRequest, type AuthenticateResponse } from '../../api/gen/etcdserverpb.ts';
+import { Auth, type MethodDef } from '../../api/gen/methods.ts';
+import { errors, type Status } from '../../api/status.ts';
+import type { UnaryCall } from '../../wire/call.ts';
+import type { ApplyResult } from '../apply/types.ts';
+import { Proposal, type ServiceContext } from './context.ts';
+
+/** An Authenticate starts over when the auth store changed under it; a client that loses this often is told so. */
+const authenticateAttemptsMax = 10;
+
+/** Fields of InternalRaftRequest that carry an auth request as it came. */
+type AuthField = {
+  [F in keyof InternalRaftRequest]: F extends `auth${string}` ? (F extends 'authenticate' ? never : F) : never;
+}[keyof InternalRaftRequest];
+
+export function registerAuth(context: ServiceContext): void {
+  const forward = <F extends AuthField, Res>(method: MethodDef<NonNullable<InternalRaftRequest[F]>, Res>, field: F): void =>
+    context.unary(method, (call) => {
+      const info = context.identify(call);
+      if (info === false) return;
+      const request = InternalRaftRequest.create();
+      request[field] = call.request as InternalRaftRequest[F];
+      context.member.auth.prepare(request, (error, prepared) => {
+        if (error !== undefined || prepared === undefined) call.fail(error ?? errors.authFailed);
+        else context.member.propose(prepared, info, new Proposal(context, call));
+      });
+    });
+  forward(Auth.authEnable, 'authEnable');
+  forward(Auth.authDisable, 'authDisable');
+  forward(Auth.authStatus, 'authStatus');
+  forward(Auth.userAdd, 'authUserAdd');
+  forward(Auth.userGet, 'authUserGet');
+  forward(Auth.userList, 'authUserList');
+  forward(Auth.userDelete, 'authUserDelete');
+  forward(Auth.userChangePassword, 'authUserChangePassword');
+  forward(Auth.userGrantRole, 'authUserGrantRole');
+  forward(Auth.userRevokeRole, 'authUserRevokeRole');
+  forward(Auth.roleAdd, 'authRoleAdd');
+  forward(Auth.roleGet, 'authRoleGet');
+  forward(Auth.roleList, 'authRoleList');
+  forward(Auth.roleDelete, 'authRoleDelete');
+  forward(Auth.roleGrantPermission, 'authRoleGrantPermission');
+  forward(Auth.roleRevokePermission, 'authRoleRevokePermission');
+  context.unary(Auth.authenticate, (call) => authenticate(context, call, authenticateAttemptsMax));
+}
+
+/**
+ * The password is compared here, against users as of now; the token then goes through raft, so that every member knows it. When a change of
+ * users or roles came in between, the comparison may have been against an old password, and is made again.
+ */
+function authenticate(context: ServiceContext, call: UnaryCall<AuthenticateRequest, AuthenticateResponse>, attemptsLeft: number): void {
+  const { member } = context;
+  member.linearizableRead((error) => {
+    if (error !== undefined) return call.fail(error);
+    const revision = member.auth.revision;
+    const request = InternalRaftRequest.create();
+    request.authenticate = { name: call.request.name, password: call.request.password, simpleToken: '' };
+    member.auth.prepare(request, (refused, prepared) => {
+      if (refused !== undefined || prepared === undefined) return call.fail(refused ?? errors.authFailed);
+      member.propose(prepared, undefined, {
+        complete(failed: Status | undefined, result: ApplyResult | undefined) {
+          const status = failed ?? result?.error;
+          if (status !== undefined) call.fail(status);
+          else if (member.auth.revision !== revision && attemptsLeft > 1) authenticate(context, call, attemptsLeft - 1);
+          else if (result !== undefined) call.replyEncoded(context.frame(result));
+        },
+      });
+    });
+  });
+}

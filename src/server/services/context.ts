@@ -1,0 +1,275 @@
+/**
+ * What all services share: admission of a call, response headers, and the way of a request through raft.
+ *
+ * Hot path: a put costs one `Proposal` object and one header (cached while revision and term stand still); there is no promise and no closure.
+ */
+import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
+import type { MethodDef } from '../../api/gen/methods.ts';
+import { errors, type Status } from '../../api/status.ts';
+import type { HandlerTable, Metadata, PeerInfo, StreamCall, UnaryCall } from '../../wire/call.ts';
+import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/types.ts';
+import type { MemberFacade } from '../consensus/facade.ts';
+import type { SnapshotSource } from './snapshot-source.ts';
+import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
+
+const utf8Strict = new TextDecoder('utf-8', { fatal: true });
+
+/** What the services need besides the member itself. */
+export interface ServiceDependencies {
+  readonly snapshots: SnapshotSource;
+}
+
+/** How a method is treated before its handler runs. */
+export interface MethodRule<Req> {
+  /** Whether a learner may serve it. `'if'` asks `learnerMay`. */
+  readonly learner?: ((request: Req) => boolean) | undefined;
+}
+
+/** The part of a unary call that a proposal needs, whatever its messages. */
+export type EncodedCall = Pick<UnaryCall, 'requestBytes' | 'metadata' | 'peer' | 'fail' | 'replyEncoded'>;
+
+export class ServiceContext {
+  readonly member: MemberFacade;
+  readonly snapshots: SnapshotSource;
+  readonly table: HandlerTable;
+  /** The header's cluster and member id fields. */
+  readonly #ids: Uint8Array;
+  #headerRev = -1;
+  #headerTerm = -1;
+  #header: Uint8Array = new Uint8Array(0);
+
+  constructor(table: HandlerTable, member: MemberFacade, dependencies: ServiceDependencies) {
+    this.table = table;
+    this.member = member;
+    this.snapshots = dependencies.snapshots;
+    const ids = Buffer.alloc(22);
+    let at = 0;
+    if (member.clusterId !== 0n) {
+      ids[at++] = 0x08;
+      at = writeBigVarint(ids, at, member.clusterId);
+    }
+    if (member.memberId !== 0n) {
+      ids[at++] = 0x10;
+      at = writeBigVarint(ids, at, member.memberId);
+    }
+    this.#ids = ids.subarray(0, at);
+  }
+
+  /**
+   * The response's first field: `header = 1`, with its tag and length.
+   *
+   * @param rev  0 leaves the revision out.
+   * @returns bytes shared between responses: not to be changed.
+   */
+  header(rev: number): Uint8Array {
+    const term = this.member.raftTerm;
+    if (rev === this.#headerRev && term === this.#headerTerm) return this.#header;
+    const ids = this.#ids;
+    const length = ids.length + (rev === 0 ? 0 : 1 + varintSize(rev)) + (term === 0 ? 0 : 1 + varintSize(term));
+    const out = Buffer.allocUnsafe(2 + length);
+    // 22 bytes of ids and at most 18 of revision and term: the length fits in one byte.
+    out[0] = 0x0a;
+    out[1] = length;
+    out.set(ids, 2);
+    let at = 2 + ids.length;
+    if (rev !== 0) {
+      out[at++] = 0x18;
+      at = writeVarint(out, at, rev);
+    }
+    if (term !== 0) {
+      out[at++] = 0x20;
+      writeVarint(out, at, term);
+    }
+    this.#header = out;
+    this.#headerRev = rev;
+    this.#headerTerm = term;
+    return out;
+  }
+
+  /** The same as a message, for responses that are encoded by their codec. */
+  headerMessage(rev: number): ResponseHeader {
+    const { member } = this;
+    return { clusterId: member.clusterId, memberId: member.memberId, revision: rev, raftTerm: member.raftTerm };
+  }
+
+  /** A header with the store's current revision. */
+  currentHeader(): ResponseHeader {
+    return this.headerMessage(this.member.kv.currentRev);
+  }
+
+  /** Registers a unary method behind the checks that every call passes. */
+  unary<Req, Res>(method: MethodDef<Req, Res>, handler: (call: UnaryCall<Req, Res>) => void, rule?: MethodRule<Req>): void {
+    const learner = rule?.learner;
+    this.table.addUnary<Req, Res>(method, (call) => {
+      const refused = this.#admit(call.metadata, this.member.isLearner && !(learner?.(call.request) ?? false));
+      if (refused === undefined) handler(call);
+      else call.fail(refused);
+    });
+  }
+
+  /**
+   * Registers a streaming method. The stream ends with "no leader" when the client asked for a leader and the member loses it, and with
+   * "server stopped" when the member stops.
+   */
+  stream<Req, Res>(
+    method: MethodDef<Req, Res>,
+    handler: (scope: StreamScope<Req, Res>) => void,
+    rule?: { readonly learner?: boolean },
+  ): void {
+    const learner = rule?.learner ?? false;
+    this.table.addStream<Req, Res>(method, (call) => {
+      const refused = this.#admit(call.metadata, this.member.isLearner && !learner);
+      if (refused === undefined) handler(new StreamScope(this.member, call));
+      else call.fail(refused);
+    });
+  }
+
+  #admit(metadata: Metadata, refuseAsLearner: boolean): Status | undefined {
+    if (refuseAsLearner) return errors.notSupportedForLearner;
+    if (metadata.size === 0) return undefined;
+    const version = metadata.get('client-api-version')?.[0];
+    if (version !== undefined && !isUtf8(version)) return errors.invalidClientAPIVersion;
+    if (metadata.get('hasleader')?.[0] === 'true' && this.member.leader === 0n) return errors.noLeader;
+    return undefined;
+  }
+
+  /**
+   * Who makes this call. Fails the call (and returns false) when its credentials are bad, or when auth is on and it has none.
+   * The info stays undefined while auth is off.
+   */
+  identify(call: { readonly metadata: Metadata; readonly peer: PeerInfo; fail(status: Status): void }): AuthInfo | undefined | false {
+    const { auth } = this.member;
+    if (!auth.enabled) return undefined;
+    const { error, info } = auth.authInfo(call.metadata, call.peer);
+    if (error !== undefined) {
+      call.fail(error);
+      return false;
+    }
+    if (info === undefined || info.username === '') {
+      call.fail(errors.userEmpty);
+      return false;
+    }
+    return info;
+  }
+
+  /** As `identify`, and the caller must be an administrator. */
+  identifyAdmin(call: { readonly metadata: Metadata; readonly peer: PeerInfo; fail(status: Status): void }): AuthInfo | undefined | false {
+    const info = this.identify(call);
+    if (info === undefined || info === false) return info;
+    const denied = this.member.auth.checkAdmin(info);
+    if (denied === undefined) return info;
+    call.fail(denied);
+    return false;
+  }
+
+  /** The caller, checked again after waiting: roles may have changed in between. */
+  staleAuth(info: AuthInfo | undefined): Status | undefined {
+    return info !== undefined && info.revision !== 0 && info.revision !== this.member.auth.revision ? errors.authOldRevision : undefined;
+  }
+
+  /** Identifies the caller, takes the request through raft and answers with what apply gives. */
+  propose(call: EncodedCall, request: RaftRequest): void {
+    const info = this.identify(call);
+    if (info === false) return;
+    this.member.propose(request, info, new Proposal(this, call));
+  }
+
+  /** As `propose` for a request whose bytes travel as the client sent them; `field` is its number in InternalRaftRequest. */
+  proposeEncoded(call: EncodedCall, field: number): void {
+    const info = this.identify(call);
+    if (info === false) return;
+    this.member.proposeEncoded(field, call.requestBytes, info, new Proposal(this, call));
+  }
+
+  /** The whole response body: header in front of what apply made. */
+  frame(result: ApplyResult): readonly Uint8Array[] {
+    const { body } = result;
+    const header = this.header(result.rev);
+    switch (body.length) {
+      case 0:
+        return [header];
+      case 1:
+        return [header, body[0]!];
+      default:
+        return [header, ...body];
+    }
+  }
+}
+
+/** An open stream and what has to be let go with it, whoever ends it: client, handler, loss of the leader, or the member's stop. */
+export class StreamScope<Req, Res> {
+  readonly call: StreamCall<Req, Res>;
+  readonly #undo: (() => void)[] = [];
+  #over = false;
+
+  constructor(member: MemberFacade, call: StreamCall<Req, Res>) {
+    this.call = call;
+    call.onCancel = () => this.#close();
+    this.onOver(member.onStop(() => this.fail(errors.stopped)));
+    if (call.metadata.get('hasleader')?.[0] === 'true') this.onOver(member.onLeaderLost(() => this.fail(errors.noLeader)));
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Runs `fn` once when the stream is over; at once when it is already. */
+  onOver(fn: () => void): void {
+    if (this.#over) fn();
+    else this.#undo.push(fn);
+  }
+
+  /** Ends the stream with OK. */
+  end(): void {
+    if (this.#over) return;
+    this.#close();
+    this.call.end();
+  }
+
+  fail(status: Status): void {
+    if (this.#over) return;
+    this.#close();
+    this.call.fail(status);
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const fn of this.#undo) fn();
+    this.#undo.length = 0;
+  }
+}
+
+/** A unary call that waits for its proposal. */
+export class Proposal implements Completion {
+  readonly #context: ServiceContext;
+  readonly #call: EncodedCall;
+
+  constructor(context: ServiceContext, call: EncodedCall) {
+    this.#context = context;
+    this.#call = call;
+  }
+
+  complete(error: Status | undefined, result: ApplyResult | undefined): void {
+    const failed = error ?? result?.error;
+    if (failed !== undefined) this.#call.fail(failed);
+    else if (result !== undefined) this.#call.replyEncoded(this.#context.frame(result));
+  }
+}
+
+function isUtf8(value: string | Uint8Array): boolean {
+  let bytes: Uint8Array;
+  if (typeof value === 'string') {
+    let ascii = true;
+    for (let i = 0; ascii && i < value.length; i++) ascii = value.charCodeAt(i) < 128;
+    if (ascii) return true;
+    // Header values arrive one character a byte.
+    bytes = Buffer.from(value, 'latin1');
+  } else bytes = value;
+  try {
+    utf8Strict.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,214 @@
+/** KV: the hot services. A put is one proposal object, a get is one pooled job; see `context.ts` for what they share. */
+import {
+  InternalRaftRequest,
+  type CompactionRequest,
+  type CompactionResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type TxnRequest,
+  type TxnResponse,
+} from '../../api/gen/etcdserverpb.ts';
+import { KV } from '../../api/gen/methods.ts';
+import type { Status } from '../../api/status.ts';
+import type { UnaryCall } from '../../wire/call.ts';
+import { putCost, txnCost } from '../apply/quota.ts';
+import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
+import type { CompactedError, FutureRevisionError, RangeResult } from '../mvcc/types.ts';
+import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnlyTxn, isSerializableTxn } from '../txn/checks.ts';
+import { readTxn } from '../txn/execute.ts';
+import { encodeRangeAnswer, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
+import type { ServiceContext } from './context.ts';
+import type { QuotaGuard } from './quota-guard.ts';
+import { registerRangeStream } from './range-stream.ts';
+import { revisionStatus, thrownRevisionStatus } from './revision-status.ts';
+
+/** Field numbers in InternalRaftRequest. */
+const putField = 4;
+const deleteRangeField = 5;
+const txnField = 6;
+
+/** Idle range jobs kept for reuse: about as many as there are reads in one turn. */
+const idleJobsMax = 1024;
+/** Rows put into a response in one turn: about 1 ms. */
+const rowsPerTurn = 8192;
+
+export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
+  const { member } = context;
+  const jobs = new RangeJobs(context);
+  context.unary(KV.range, (call) => jobs.run(call), { learner: (r) => r.serializable });
+  context.unary(KV.put, (call) => {
+    const { request } = call;
+    if (quota.refuses(putCost(request))) return quota.refuse(call);
+    const bad = checkPut(request);
+    if (bad === undefined) context.proposeEncoded(call, putField);
+    else call.fail(bad);
+  });
+  context.unary(KV.deleteRange, (call) => {
+    const bad = checkDeleteRange(call.request);
+    if (bad === undefined) context.proposeEncoded(call, deleteRangeField);
+    else call.fail(bad);
+  });
+  context.unary(KV.txn, (call) => {
+    const { request } = call;
+    if (quota.refuses(txnCost(request))) return quota.refuse(call);
+    const bad = checkTxn(request, member.config.maxTxnOps);
+    if (bad !== undefined) return call.fail(bad);
+    if (isReadOnlyTxn(request)) readOnlyTxn(context, call);
+    else context.proposeEncoded(call, txnField);
+  });
+  context.unary(KV.compact, (call) => {
+    const info = context.identify(call);
+    if (info !== false) member.propose({ compaction: call.request }, info, new Compaction(context, call));
+  });
+  registerRangeStream(context);
+}
+
+type RangeCall = UnaryCall<RangeRequest, RangeResponse>;
+
+class RangeJobs {
+  readonly context: ServiceContext;
+  readonly #idle: RangeJob[] = [];
+
+  constructor(context: ServiceContext) {
+    this.context = context;
+  }
+
+  run(call: RangeCall): void {
+    const { request } = call;
+    const bad = checkRange(request);
+    if (bad !== undefined) return call.fail(bad);
+    const info = this.context.identify(call);
+    if (info === false) return;
+    const job = this.#idle.pop() ?? new RangeJob(this);
+    job.call = call;
+    job.info = info;
+    if (request.serializable) job.read(undefined);
+    else this.context.member.linearizableRead(job.read);
+  }
+
+  release(job: RangeJob): void {
+    job.call = undefined;
+    job.info = undefined;
+    if (this.#idle.length < idleJobsMax) this.#idle.push(job);
+  }
+}
+
+/** One Range on its way. Its two callbacks are made once and live as long as the job, which serves one call after the other. */
+class RangeJob {
+  call: RangeCall | undefined;
+  info: AuthInfo | undefined;
+  readonly #jobs: RangeJobs;
+  readonly read: (error: Status | undefined) => void;
+  readonly #ranged: (error: CompactedError | FutureRevisionError | undefined, result: RangeResult | undefined) => void;
+
+  constructor(jobs: RangeJobs) {
+    this.#jobs = jobs;
+    this.read = (error) => this.#read(error);
+    this.#ranged = (error, result) => this.#answer(error === undefined ? undefined : revisionStatus(error), result);
+  }
+
+  #read(error: Status | undefined): void {
+    const call = this.call!;
+    const { member } = this.#jobs.context;
+    if (error !== undefined || call.cancelled) return this.#answer(error, undefined);
+    const { request } = call;
+    if (member.auth.enabled) {
+      const denied = member.auth.checkRange(this.info, request.key, request.rangeEnd, false);
+      if (denied !== undefined) return this.#answer(denied, undefined);
+    }
+    const query = rangeQuery(request);
+    if (query.end !== undefined) return member.kv.rangeSliced(query, call, this.#ranged);
+    let result: RangeResult;
+    try {
+      result = member.kv.range(query);
+    } catch (e) {
+      return this.#answer(thrownRevisionStatus(e), undefined);
+    }
+    this.#answer(undefined, result);
+  }
+
+  #answer(error: Status | undefined, result: RangeResult | undefined): void {
+    const call = this.call!;
+    const { context } = this.#jobs;
+    const failed = error ?? context.staleAuth(this.info);
+    this.#jobs.release(this);
+    if (failed !== undefined) return call.fail(failed);
+    // Undefined without an error: the call was cancelled on the way.
+    if (result === undefined || call.cancelled) return;
+    const answer = rangeAnswer(call.request, result);
+    if (answer.kvs.length > rowsPerTurn) new LargeAnswer(context, call, answer, result.rev).next();
+    else call.replyEncoded([context.header(result.rev), ...encodeRangeAnswer(answer)]);
+  }
+}
+
+/** A response of very many rows, put together over several turns. */
+class LargeAnswer {
+  readonly #context: ServiceContext;
+  readonly #call: RangeCall;
+  readonly #answer: RangeAnswer;
+  readonly #parts: Uint8Array[];
+  #done = 0;
+
+  constructor(context: ServiceContext, call: RangeCall, answer: RangeAnswer, rev: number) {
+    this.#context = context;
+    this.#call = call;
+    this.#answer = answer;
+    this.#parts = [context.header(rev)];
+  }
+
+  next(): void {
+    if (this.#call.cancelled) return;
+    const { kvs, more, count } = this.#answer;
+    const from = this.#done;
+    this.#done = Math.min(from + rowsPerTurn, kvs.length);
+    const last = this.#done === kvs.length;
+    const slice: RangeAnswer = { kvs: kvs.slice(from, this.#done), more: last && more, count: last ? count : 0 };
+    for (const part of encodeRangeAnswer(slice)) this.#parts.push(part);
+    if (last) this.#call.replyEncoded(this.#parts);
+    else this.#context.member.clock.defer(() => this.next());
+  }
+}
+
+/** A txn that only reads needs no log entry: it runs on the state after a linearizable read, or on any state when all its ranges allow that. */
+function readOnlyTxn(context: ServiceContext, call: UnaryCall<TxnRequest, TxnResponse>): void {
+  const { member } = context;
+  const info = context.identify(call);
+  if (info === false) return;
+  const run = (error: Status | undefined): void => {
+    if (error !== undefined) return call.fail(error);
+    if (call.cancelled) return;
+    const { kv, auth, lessor } = member;
+    if (auth.enabled) {
+      const request = InternalRaftRequest.create();
+      request.txn = call.request;
+      const denied = auth.check(info, request);
+      if (denied !== undefined) return call.fail(denied);
+    }
+    const rev = kv.currentRev;
+    const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
+    if (outcome.error === undefined) call.replyEncoded([context.header(rev), outcome.body]);
+    else call.fail(outcome.error);
+  };
+  if (isSerializableTxn(call.request)) run(undefined);
+  else member.linearizableRead(run);
+}
+
+/** A compaction answers once it is applied; a physical one once its last row is gone. */
+class Compaction implements Completion {
+  readonly #context: ServiceContext;
+  readonly #call: UnaryCall<CompactionRequest, CompactionResponse>;
+
+  constructor(context: ServiceContext, call: UnaryCall<CompactionRequest, CompactionResponse>) {
+    this.#context = context;
+    this.#call = call;
+  }
+
+  complete(error: Status | undefined, result: ApplyResult | undefined): void {
+    const failed = error ?? result?.error;
+    if (failed !== undefined) return this.#call.fail(failed);
+    if (result === undefined) return;
+    const reply = (): void => this.#call.replyEncoded(this.#context.frame(result));
+    if (this.#call.request.physical && result.whenCompacted !== undefined) result.whenCompacted(reply);
+    else reply();
+  }
+}

@@ -1,0 +1,134 @@
+/** Leases: grant, revoke, keepalive, time-to-live, list. */
+import type { LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../api/gen/etcdserverpb.ts';
+import { Lease } from '../../api/gen/methods.ts';
+import { errors, type Status } from '../../api/status.ts';
+import { emptyBytes } from '../../base/bytes.ts';
+import type { UnaryCall } from '../../wire/call.ts';
+import { leaseGrantCostBytes } from '../apply/quota.ts';
+import type { AuthInfo } from '../apply/types.ts';
+import type { MemberFacade } from '../consensus/facade.ts';
+import type { ServiceContext, StreamScope } from './context.ts';
+import type { QuotaGuard } from './quota-guard.ts';
+
+/** Keepalives of one stream that wait for their turn; the client is held back beyond it. A client sends one per lease and third of a TTL. */
+const keepAliveQueueMax = 1024;
+const signBit = 1n << 63n;
+
+export function registerLease(context: ServiceContext, quota: QuotaGuard): void {
+  const { member } = context;
+  context.unary(Lease.leaseGrant, (call) => {
+    if (quota.refuses(leaseGrantCostBytes)) quota.refuse(call);
+    else grant(context, call);
+  });
+  context.unary(Lease.leaseRevoke, (call) => context.propose(call, { leaseRevoke: call.request }));
+  context.stream(Lease.leaseKeepAlive, (scope) => {
+    new KeepAliveSession(context, scope);
+  });
+  context.unary(Lease.leaseTimeToLive, (call) => {
+    const info = context.identify(call);
+    if (info === false) return;
+    const { ID, keys } = call.request;
+    const denied = keys ? deniedKeys(member, info, ID, false) : undefined;
+    if (denied !== undefined) return call.fail(denied);
+    member.leaseTimeToLive(ID, keys, (error, lease) => {
+      const failed = error ?? (keys ? (context.staleAuth(info) ?? deniedKeys(member, info, ID, false)) : undefined);
+      if (failed !== undefined) call.fail(failed);
+      else if (lease !== undefined)
+        call.reply({ header: context.currentHeader(), ID, TTL: lease.ttl, grantedTTL: lease.grantedTtl, keys: [...lease.keys] });
+    });
+  });
+  context.unary(Lease.leaseLeases, (call) => {
+    const info = context.identify(call);
+    if (info === false) return;
+    const leases = member.lessor.list();
+    if (info !== undefined && member.auth.checkAdmin(info) !== undefined) {
+      for (const { id } of leases) {
+        const denied = deniedKeys(member, info, id, false);
+        if (denied !== undefined) return call.fail(denied);
+      }
+    }
+    call.reply({ header: context.currentHeader(), leases: leases.map(({ id }) => ({ ID: id })) });
+  });
+}
+
+function grant(context: ServiceContext, call: UnaryCall<LeaseGrantRequest, LeaseGrantResponse>): void {
+  const { request } = call;
+  context.propose(call, { leaseGrant: { TTL: request.TTL, ID: request.ID === 0n ? freeLeaseId(context.member) : request.ID } });
+}
+
+/** A positive id that no lease has. */
+export function freeLeaseId(member: MemberFacade): bigint {
+  for (;;) {
+    const id = member.nextId() & (signBit - 1n);
+    if (id !== 0n && !member.lessor.has(id)) return id;
+  }
+}
+
+/** Whether the caller lacks the right to one of the keys attached to a lease. */
+function deniedKeys(member: MemberFacade, info: AuthInfo | undefined, lease: bigint, write: boolean): Status | undefined {
+  if (!member.auth.enabled) return undefined;
+  for (const key of member.backend.leaseKeys(lease)) {
+    const denied = member.auth.checkRange(info, key, emptyBytes, write);
+    if (denied !== undefined) return denied;
+  }
+  return undefined;
+}
+
+/** One keepalive stream: requests are renewed and answered one after the other, in the order in which they came. */
+class KeepAliveSession {
+  readonly #context: ServiceContext;
+  readonly #scope: StreamScope<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
+  readonly #queue: bigint[] = [];
+  #busy = false;
+  #full = false;
+  #halfClosed = false;
+
+  constructor(context: ServiceContext, scope: StreamScope<LeaseKeepAliveRequest, LeaseKeepAliveResponse>) {
+    this.#context = context;
+    this.#scope = scope;
+    const { call } = scope;
+    call.onMessage = (m) => {
+      this.#queue.push(m.ID);
+      if (this.#queue.length > keepAliveQueueMax) call.pause();
+      this.#work();
+    };
+    call.onHalfClose = () => {
+      this.#halfClosed = true;
+      this.#work();
+    };
+    call.onDrain = () => {
+      this.#full = false;
+      this.#work();
+    };
+  }
+
+  #work(): void {
+    const { member } = this.#context;
+    const { call } = this.#scope;
+    while (!this.#busy && !this.#full && !this.#scope.over) {
+      const id = this.#queue.shift();
+      if (id === undefined) {
+        if (this.#halfClosed) this.#scope.end();
+        return;
+      }
+      if (this.#queue.length === keepAliveQueueMax) call.resume();
+      const { auth } = member;
+      if (auth.enabled) {
+        const { error, info } = auth.authInfo(call.metadata, call.peer);
+        const denied = error ?? (info === undefined ? errors.userEmpty : deniedKeys(member, info, id, true));
+        if (denied !== undefined) return this.#scope.fail(denied);
+      }
+      // The header tells the revision before the renewal.
+      const header = this.#context.currentHeader();
+      let inTurn = true;
+      this.#busy = true;
+      member.renewLease(id, (error, ttl) => {
+        this.#busy = false;
+        if (error !== undefined && error !== errors.leaseNotFound) this.#scope.fail(error);
+        else if (!this.#scope.over) this.#full = !call.send({ header, ID: id, TTL: error === undefined ? ttl : 0 });
+        if (!inTurn) this.#work();
+      });
+      inTurn = false;
+    }
+  }
+}

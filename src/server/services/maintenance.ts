@@ -1,0 +1,187 @@
+/** Maintenance: status, alarms, defragmentation, hashes, snapshot, leader transfer, downgrade. */
+import { createHash } from 'node:crypto';
+import {
+  AlarmRequest_AlarmAction,
+  AlarmType,
+  DowngradeRequest_DowngradeAction,
+  type DowngradeRequest,
+  type DowngradeResponse,
+  type SnapshotRequest,
+  type SnapshotResponse,
+} from '../../api/gen/etcdserverpb.ts';
+import { Maintenance } from '../../api/gen/methods.ts';
+import { Code, errors, type Status } from '../../api/status.ts';
+import type { UnaryCall } from '../../wire/call.ts';
+import type { AlarmMember } from '../alarm/alarm-store.ts';
+import { defaultQuotaBytes } from '../apply/quota.ts';
+import { serverVersion } from '../config/usage.ts';
+import type { ServiceContext, StreamScope } from './context.ts';
+
+/** Bytes of the file in one Snapshot message. */
+const snapshotChunkBytes = 32 * 1024;
+
+export function registerMaintenance(context: ServiceContext): void {
+  const { member } = context;
+  context.unary(Maintenance.alarm, (call) => {
+    const { action, alarm } = call.request;
+    // Refused before it can reach the log: a real etcd stops for good when it applies one of these.
+    if (action < 0 || action > AlarmRequest_AlarmAction.DEACTIVATE) return call.fail(errors.unknownAlarmAction);
+    if (action === AlarmRequest_AlarmAction.ACTIVATE && (alarm < 0 || alarm > AlarmType.CORRUPT)) return call.fail(errors.unknownAlarmType);
+    context.propose(call, { alarm: call.request });
+  });
+  context.unary(
+    Maintenance.status,
+    (call) => {
+      if (context.identify(call) === false) return;
+      const { quotaBackendBytes } = member.config;
+      const { downgrade } = member.cluster;
+      const problems = member.alarms.list(0).map(alarmText);
+      if (member.leader === 0n) problems.unshift(errors.noLeader.message);
+      call.reply({
+        header: context.currentHeader(),
+        version: serverVersion,
+        dbSize: member.backend.sizeBytes,
+        dbSizeInUse: member.backend.sizeInUseBytes,
+        dbSizeQuota: quotaBackendBytes === 0 ? defaultQuotaBytes : quotaBackendBytes,
+        leader: member.leader,
+        raftIndex: member.committedIndex,
+        raftTerm: member.raftTerm,
+        raftAppliedIndex: member.appliedIndex,
+        errors: problems,
+        isLearner: member.isLearner,
+        storageVersion: member.cluster.version ?? '',
+        downgradeInfo: { enabled: downgrade.enabled, targetVersion: downgrade.enabled ? downgrade.targetVersion : '' },
+      });
+    },
+    { learner: () => true },
+  );
+  context.unary(Maintenance.defragment, (call) => {
+    if (context.identifyAdmin(call) === false) return;
+    member.backend.defragment().then(
+      () => call.reply({ header: undefined }),
+      (e: unknown) => call.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) }),
+    );
+  });
+  context.unary(Maintenance.hash, (call) => {
+    if (context.identifyAdmin(call) === false) return;
+    member.kv.hash((hash) => call.reply({ header: context.currentHeader(), hash }));
+  });
+  context.unary(Maintenance.hashKV, (call) => {
+    if (context.identifyAdmin(call) === false) return;
+    const { revision } = call.request;
+    member.kv.hashByRev(Math.max(revision, 0), (error, result) => {
+      if (error !== undefined || result === undefined)
+        return call.fail(error?.code === 'future-revision' ? errors.futureRev : errors.compacted);
+      call.reply({
+        header: context.currentHeader(),
+        hash: result.hash,
+        compactRevision: result.compactRevision,
+        // As etcd: what was asked for, when that was below zero.
+        hashRevision: revision < 0 ? revision : result.hashRevision,
+      });
+    });
+  });
+  context.unary(Maintenance.moveLeader, (call) => {
+    if (context.identifyAdmin(call) === false) return;
+    if (!member.isLeader) return call.fail(errors.notLeader);
+    member.moveLeader(call.request.targetID, (error) => {
+      if (error === undefined) call.reply({ header: undefined });
+      else call.fail(error);
+    });
+  });
+  context.unary(Maintenance.downgrade, (call) => {
+    if (context.identifyAdmin(call) !== false) downgrade(context, call);
+  });
+  context.stream(
+    Maintenance.snapshot,
+    (scope) => {
+      const { call } = scope;
+      call.onHalfClose = () => {
+        if (scope.over || context.identifyAdmin({ metadata: call.metadata, peer: call.peer, fail: (s) => scope.fail(s) }) === false) return;
+        void sendSnapshot(context, scope);
+      };
+    },
+    { learner: true },
+  );
+}
+
+/** As etcd's text form of an alarm in Status. */
+function alarmText(a: AlarmMember): string {
+  const kind = Object.entries(AlarmType).find(([, n]) => n === a.alarm)?.[0] ?? String(a.alarm);
+  return a.memberId === 0n ? `alarm:${kind}` : `memberID:${a.memberId} alarm:${kind}`;
+}
+
+/**
+ * Streams the database file in order, then the SHA-256 of all of it. `remaining_bytes` counts what of the file is still to come.
+ * Reads no faster than the client takes it.
+ */
+async function sendSnapshot(context: ServiceContext, scope: StreamScope<SnapshotRequest, SnapshotResponse>): Promise<void> {
+  const { call } = scope;
+  const reader = context.snapshots.open();
+  scope.onOver(() => reader.close());
+  const version = context.member.cluster.version ?? '';
+  const digest = createHash('sha256');
+  let remaining = reader.totalBytes;
+  try {
+    for (;;) {
+      const piece = await reader.next();
+      if (scope.over) return;
+      if (piece === undefined) break;
+      for (let at = 0; at < piece.length; at += snapshotChunkBytes) {
+        const blob = piece.subarray(at, at + snapshotChunkBytes);
+        digest.update(blob);
+        remaining -= blob.length;
+        if (!call.send({ header: undefined, remainingBytes: remaining, blob, version })) await drained(scope);
+        if (scope.over) return;
+      }
+    }
+    call.send({ header: undefined, remainingBytes: 0, blob: digest.digest(), version });
+    scope.end();
+  } catch (e) {
+    context.member.log.warn('failed to send a snapshot', { error: e instanceof Error ? e.message : String(e) });
+    scope.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) });
+  }
+}
+
+/** Resolves when the stream takes more, or is over. */
+function drained(scope: StreamScope<never, never>): Promise<void> {
+  return new Promise((resolve) => {
+    scope.call.onDrain = resolve;
+    scope.onOver(resolve);
+  });
+}
+
+function downgrade(context: ServiceContext, call: UnaryCall<DowngradeRequest, DowngradeResponse>): void {
+  const { member } = context;
+  const { action, version } = call.request;
+  if (action < 0 || action > DowngradeRequest_DowngradeAction.CANCEL) return call.fail(errors.unknownMethod);
+  member.linearizableRead((error) => {
+    if (error !== undefined) return call.fail(error);
+    const current = member.cluster.version;
+    if (current === undefined) return call.fail(errors.clusterVersionUnavailable);
+    const shown = current.split('.').slice(0, 2).join('.');
+    const reply = (failed: Status | undefined): void => {
+      if (failed === undefined) call.reply({ header: context.currentHeader(), version: shown });
+      else call.fail(failed);
+    };
+    const propose = (enabled: boolean, ver: string): void =>
+      member.propose({ downgradeInfoSet: { enabled, ver } }, undefined, {
+        complete: (failed, result) => reply(failed ?? result?.error),
+      });
+    // Cancelling without a job is fine.
+    if (action === DowngradeRequest_DowngradeAction.CANCEL) return propose(false, '');
+    const target = parseClusterVersion(version);
+    if (target === undefined) return call.fail(errors.wrongDowngradeVersionFormat);
+    const [major = 0, minor = 0] = current.split('.').map(Number);
+    if (target.major !== major || target.minor !== minor - 1) return call.fail(errors.invalidDowngradeTargetVersion);
+    if (member.cluster.downgrade.enabled) return call.fail(errors.downgradeInProcess);
+    if (action === DowngradeRequest_DowngradeAction.VALIDATE) return reply(undefined);
+    propose(true, `${target.major}.${target.minor}.0`);
+  });
+}
+
+/** A semantic version, patch optional; patch and pre-release do not count. */
+function parseClusterVersion(text: string): { major: number; minor: number } | undefined {
+  const m = /^(\d+)\.(\d+)(?:\.(\d+)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)?$/.exec(text);
+  return m === null ? undefined : { major: Number(m[1]), minor: Number(m[2]) };
+}

@@ -1,0 +1,28 @@
+/** The storage quota at the door: a request that would take the store over it is refused before it is proposed, and the NOSPACE alarm goes up. */
+import { AlarmRequest_AlarmAction, AlarmType } from '../../api/gen/etcdserverpb.ts';
+import { errors, type Status } from '../../api/status.ts';
+import { BackendQuota } from '../apply/quota.ts';
+import type { MemberFacade } from '../consensus/facade.ts';
+
+export class QuotaGuard {
+  readonly #member: MemberFacade;
+  readonly #quota: BackendQuota;
+
+  constructor(member: MemberFacade) {
+    this.#member = member;
+    this.#quota = new BackendQuota(member.config.quotaBackendBytes, member.backend);
+  }
+
+  refuses(costBytes: number): boolean {
+    return !this.#quota.available(costBytes);
+  }
+
+  /** Answers "database space exceeded" once the alarm is raised. */
+  refuse(call: { fail(status: Status): void }): void {
+    this.#member.propose(
+      { alarm: { memberID: this.#member.memberId, action: AlarmRequest_AlarmAction.ACTIVATE, alarm: AlarmType.NOSPACE } },
+      undefined,
+      { complete: () => call.fail(errors.noSpace) },
+    );
+  }
+}

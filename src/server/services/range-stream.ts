@@ -1,0 +1,162 @@
+/**
+ * RangeStream: a range of any size as a stream of RangeResponses that joined are the one of Range. Only the last has header, `more` and
+ * `count`.
+ *
+ * Chunks start at ten keys and follow the size of values: the next one is twice as long while a chunk stays below half of
+ * --max-request-bytes, half as long when it was above twice that. The range is read chunk by chunk at one revision as the client takes
+ * them, so memory does not grow with the range; when that revision is compacted on the way the stream ends with "compacted".
+ */
+import {
+  RangeRequest_SortOrder,
+  RangeRequest_SortTarget,
+  type RangeRequest,
+  type RangeStreamResponse,
+} from '../../api/gen/etcdserverpb.ts';
+import { KV } from '../../api/gen/methods.ts';
+import { errors, type Status } from '../../api/status.ts';
+import type { AuthInfo } from '../apply/types.ts';
+import type { VersionCursor } from '../storage/backend.ts';
+import { checkRange } from '../txn/checks.ts';
+import { storeRange } from '../txn/key-ranges.ts';
+import { encodeRangeAnswer } from '../txn/range.ts';
+import { keyOnlyRow } from '../txn/row-fields.ts';
+import type { ServiceContext, StreamScope } from './context.ts';
+import { revisionStatus } from './revision-status.ts';
+import { varintSize, writeVarint } from './varint.ts';
+
+const firstChunkKeys = 10;
+/** Rows read in one turn: about 2 ms. */
+const rowsPerTurn = 1000;
+
+type Scope = StreamScope<RangeRequest, RangeStreamResponse>;
+
+export function registerRangeStream(context: ServiceContext): void {
+  context.stream(KV.rangeStream, (scope) => {
+    const { call } = scope;
+    call.onMessage = (request) => start(context, scope, request);
+  });
+}
+
+function refused(r: RangeRequest): Status | undefined {
+  const bad = checkRange(r);
+  if (bad !== undefined) return bad;
+  const { sortOrder, sortTarget } = r;
+  if (
+    sortOrder === RangeRequest_SortOrder.DESCEND ||
+    (sortOrder !== RangeRequest_SortOrder.NONE && sortTarget !== RangeRequest_SortTarget.KEY)
+  )
+    return errors.rangeStreamSort;
+  if (r.minModRevision !== 0 || r.maxModRevision !== 0 || r.minCreateRevision !== 0 || r.maxCreateRevision !== 0)
+    return errors.rangeStreamFilter;
+  return undefined;
+}
+
+function start(context: ServiceContext, scope: Scope, request: RangeRequest): void {
+  const { member } = context;
+  const bad = refused(request);
+  if (bad !== undefined) return scope.fail(bad);
+  const { metadata, peer } = scope.call;
+  const info = context.identify({ metadata, peer, fail: (s) => scope.fail(s) });
+  if (info === false) return;
+  const read = (error: Status | undefined): void => {
+    if (scope.over) return;
+    const denied = error ?? (member.auth.enabled ? member.auth.checkRange(info, request.key, request.rangeEnd, false) : undefined);
+    if (denied !== undefined) return scope.fail(denied);
+    const range = storeRange(request.key, request.rangeEnd);
+    member.kv.rangeSliced({ ...range, rev: request.revision, limit: 0, countOnly: true }, scope.call, (failed, result) => {
+      if (scope.over) return;
+      if (failed !== undefined) return scope.fail(revisionStatus(failed));
+      if (result === undefined) return;
+      const rev = request.revision > 0 ? request.revision : result.rev;
+      const wanted = request.countOnly ? 0 : request.limit > 0 ? Math.min(request.limit, result.count) : result.count;
+      new RangeStreamJob(context, scope, {
+        info,
+        rev,
+        headerRev: result.rev,
+        count: result.count,
+        wanted,
+        keysOnly: request.keysOnly,
+        cursor: member.backend.cursor(range, rev),
+        more: !request.countOnly && wanted < result.count,
+      }).work();
+    });
+  };
+  if (request.serializable) read(undefined);
+  else member.linearizableRead(read);
+}
+
+interface Plan {
+  readonly info: AuthInfo | undefined;
+  /** What is read. */
+  readonly rev: number;
+  /** The store's revision when the stream began. */
+  readonly headerRev: number;
+  readonly count: number;
+  /** Keys to send in all. */
+  readonly wanted: number;
+  readonly more: boolean;
+  readonly keysOnly: boolean;
+  readonly cursor: VersionCursor;
+}
+
+class RangeStreamJob {
+  readonly #context: ServiceContext;
+  readonly #scope: Scope;
+  readonly #plan: Plan;
+  #chunkKeys = firstChunkKeys;
+  #chunk: Uint8Array[] = [];
+  #chunkBytes = 0;
+  #sent = 0;
+
+  constructor(context: ServiceContext, scope: Scope, plan: Plan) {
+    this.#context = context;
+    this.#scope = scope;
+    this.#plan = plan;
+    scope.call.onDrain = () => this.work();
+  }
+
+  /** Reads and sends until the client has enough for now, or it is time to let others run. */
+  work(): void {
+    const { member } = this.#context;
+    const { rev, wanted, keysOnly, cursor, info } = this.#plan;
+    if (this.#scope.over) return;
+    if (rev < member.kv.compactRev) return this.#scope.fail(errors.compacted);
+    for (let rows = 0; rows < rowsPerTurn; rows++) {
+      const missing = wanted - this.#sent - this.#chunk.length;
+      if (missing > 0 && this.#chunk.length < this.#chunkKeys && cursor.next()) {
+        const row = member.backend.read(cursor.version);
+        this.#chunk.push(keysOnly ? keyOnlyRow(row) : row);
+        this.#chunkBytes += row.length;
+        continue;
+      }
+      if (missing <= 0 || this.#chunk.length < this.#chunkKeys) {
+        const stale = this.#context.staleAuth(info);
+        if (stale !== undefined) return this.#scope.fail(stale);
+        this.#send(true);
+        return this.#scope.end();
+      }
+      if (!this.#send(false)) return;
+    }
+    member.clock.defer(() => this.work());
+  }
+
+  #send(last: boolean): boolean {
+    const { headerRev, more, count } = this.#plan;
+    const kvs = this.#chunk;
+    const parts = encodeRangeAnswer({ kvs, more: last && more, count: last ? count : 0 });
+    if (last) parts.unshift(this.#context.header(headerRev));
+    let bytes = 0;
+    for (const p of parts) bytes += p.length;
+    const target = this.#context.member.config.maxRequestBytes;
+    if (this.#chunkBytes < target / 2) this.#chunkKeys *= 2;
+    else if (this.#chunkBytes > target * 2) this.#chunkKeys = Math.max(1, this.#chunkKeys >>> 1);
+    this.#sent += kvs.length;
+    this.#chunk = [];
+    this.#chunkBytes = 0;
+    // RangeStreamResponse { 1 range_response }
+    const outer = Buffer.allocUnsafe(1 + varintSize(bytes));
+    outer[0] = 0x0a;
+    writeVarint(outer, 1, bytes);
+    return this.#scope.call.sendEncoded([outer, ...parts]);
+  }
+}

@@ -1,0 +1,28 @@
+/** All gRPC services of a member, registered on one table. The wire bindings, the JSON gateway and the in-process channel serve from it. */
+import type { HandlerTable } from '../../wire/call.ts';
+import type { MemberFacade } from '../consensus/facade.ts';
+import { registerAuth } from './auth.ts';
+import { registerCluster } from './cluster.ts';
+import { ServiceContext, type ServiceDependencies } from './context.ts';
+import { registerElection } from './election.ts';
+import { registerHealth } from './health.ts';
+import { registerKV } from './kv.ts';
+import { registerLease } from './lease.ts';
+import { registerLock } from './lock.ts';
+import { registerMaintenance } from './maintenance.ts';
+import { QuotaGuard } from './quota-guard.ts';
+import { registerWatch } from './watch.ts';
+
+export function registerServices(table: HandlerTable, member: MemberFacade, dependencies: ServiceDependencies): void {
+  const context = new ServiceContext(table, member, dependencies);
+  const quota = new QuotaGuard(member);
+  registerKV(context, quota);
+  registerWatch(context);
+  registerLease(context, quota);
+  registerCluster(context);
+  registerMaintenance(context);
+  registerAuth(context);
+  registerLock(context);
+  registerElection(context);
+  registerHealth(table);
+}
