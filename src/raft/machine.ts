@@ -36,9 +36,15 @@ export interface RaftConfig {
   /** Payload bytes of committedEntries that may be handed out and not yet `applied`. */
   readonly maxCommittedBytes: number;
   readonly disableProposalForwarding: boolean;
+  /** Let every readable configuration change into the log, also while another is pending; for those who check changes themselves. */
+  readonly disableConfChangeValidation?: boolean;
   readonly random: Random;
   readonly log: RaftLogger;
-  /** Recovered state; absent parts mean a fresh member. */
+  /**
+   * Recovered state, all of it durable already: `entries` are not handed out for the WAL again. A fresh cluster is the same: the caller writes
+   * N ConfChangeAddNode entries (term 1, index 1…N) with hardState {term 1, commit N} and passes them; they come out as committedEntries, and the
+   * member may campaign once they are applied. `confState` may name the voters before that: applying a voter that is there changes nothing.
+   */
   readonly initial: {
     readonly hardState: HardState;
     readonly confState: ConfState;
@@ -77,7 +83,10 @@ export interface Ready {
   readonly hardState: HardState | undefined;
   /** To be written to the WAL, contiguous; an overlap with what was written before replaces the tail. */
   readonly entries: readonly Entry[];
-  /** Received snapshot to be made durable and installed, before `entries`. */
+  /**
+   * Received snapshot to be made durable and installed, before `entries`. No committedEntries come between this Ready and its `appendDone`; those
+   * that come after it lie behind the snapshot and may be applied only once it is installed. Call `applied(snapshot index)` then.
+   */
   readonly snapshot: Snapshot | undefined;
   /**
    * Committed and already durable in the own log: apply in order, then `applied(last index)`.
