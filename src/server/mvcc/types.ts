@@ -1,5 +1,5 @@
 /** The face of the MVCC store towards apply, services and maintenance. */
-import type { KeyRange } from '../storage/backend.ts';
+import type { Backend, KeyRange } from '../storage/backend.ts';
 
 export class CompactedError extends Error {
   readonly code = 'compacted';
@@ -75,8 +75,9 @@ export interface MvccStore {
   /** Maintenance Hash: the whole backend. Sliced. */
   hash(done: (hash: number) => void): void;
   readonly watchers: WatchHub;
-  /** After the backend below was replaced by a received snapshot: watchers become unsynced with their own revisions. */
-  restore(): void;
+  readonly stats: Readonly<MvccStats>;
+  /** After the backend below was replaced by a received snapshot: watchers become unsynced with their own revisions. `backend`: the new one, when it is another object. */
+  restore(backend?: Backend): void;
   close(): void;
 }
 
@@ -126,12 +127,17 @@ export interface WatchStream {
   /** False when there is no such id. */
   cancel(id: number): boolean;
   readonly size: number;
-  /** True when every watcher of the stream is synced (a progress answer may be given for revision `hub.rev`). */
+  /**
+   * True when the stream has watchers and each is synced and waits for no future revision: a progress answer may be given for revision
+   * `hub.rev`.
+   */
   readonly allSynced: boolean;
   /**
    * Progress for one watcher, delivered through `deliver` with no events, when that watcher is synced. Returns whether it was.
    */
   requestProgress(id: number): boolean;
+  /** The receiver has room again: what it refused is tried at once. */
+  resume(): void;
   close(): void;
 }
 
@@ -141,7 +147,26 @@ export interface WatchHub {
    * or 10 ms; memory held per stream is bounded, the hub then re-reads history from the store.
    */
   open(deliver: (d: WatchDelivery) => boolean): WatchStream;
+  /** The store's revision. */
+  readonly rev: number;
+  readonly streamCount: number;
   readonly watcherCount: number;
+  /** Watchers that are not synced. */
   readonly slowWatcherCount: number;
+  /** Events that receivers refused and that are kept for them. */
   readonly pendingEvents: number;
+}
+
+/** Counters for metrics, since the start of the process. */
+export interface MvccStats {
+  puts: number;
+  deletes: number;
+  ranges: number;
+  txns: number;
+  /** Bytes of keys and values put. */
+  putBytes: number;
+  /** Events handed to watchers. */
+  events: number;
+  /** Rows that compactions removed. */
+  compactedRows: number;
 }

@@ -1,0 +1,183 @@
+/**
+ * Hashes over the history, equal to etcd's byte for byte: members of a mixed cluster compare them and raise CORRUPT when they differ.
+ *
+ * HashKV(rev) is CRC-32C over `key` and then, for each row of the `key` bucket in revision order, revision key and value, where
+ * - rows above `rev` are left out;
+ * - rows at or below the compacted revision are left out unless they are in the keep set: what remains of each key at `rev`;
+ * - an empty keep set leaves nothing out;
+ * - a tombstone exactly at the compacted revision is left out (older members delete it, newer ones keep it).
+ *
+ * Whether the keep set is empty is known only once a row in it is met. Until then two values run side by side, one for each case.
+ */
+import { utf8 } from '../../base/bytes.ts';
+import { crc32c } from '../../base/crc32c.ts';
+import type { Backend, BackendView, Row, RowScan } from '../storage/backend.ts';
+import { bucketNames } from '../storage/backend.ts';
+import type { Clock } from '../../base/clock.ts';
+import { revisionKeyBytes, rowKey, writeRevisionKey } from './key-value.ts';
+import { rowsPerClockLook, type Sliced } from './slices.ts';
+import type { HashResult } from './types.ts';
+
+/** Hashes of compactions kept for peers' checks, as etcd keeps. */
+export const compactionHashesMax = 10;
+
+const scratchKey = Buffer.alloc(revisionKeyBytes + 1, 0x74);
+
+function hashRow(crc: number, row: Row): number {
+  writeRevisionKey(scratchKey, row.main, row.sub);
+  return crc32c(crc32c(crc, scratchKey, 0, row.tombstone ? revisionKeyBytes + 1 : revisionKeyBytes), row.value);
+}
+
+export class KvHasher {
+  readonly #rev: number;
+  readonly #compactRev: number;
+  /** With rows outside the keep set left out. */
+  #strict: number;
+  /** With none left out: the result when the keep set turns out empty. */
+  #lax: number;
+  #keepSeen = false;
+
+  constructor(options: { rev: number; compactRev: number }) {
+    this.#rev = options.rev;
+    this.#compactRev = options.compactRev;
+    this.#strict = this.#lax = crc32c(0, utf8('key'));
+  }
+
+  /** Whether `add` must be told if a row of this revision is in the keep set. */
+  needsKeep(main: number): boolean {
+    return !this.#keepSeen || main <= this.#compactRev;
+  }
+
+  /** Rows in revision order. `kept`: in the keep set; not looked at when `needsKeep` says so. */
+  add(row: Row, kept: boolean): void {
+    if (row.main > this.#rev) return;
+    const droppable = row.main <= this.#compactRev;
+    const out = row.tombstone && row.main === this.#compactRev;
+    if (!this.#keepSeen) {
+      if (!out) this.#lax = hashRow(this.#lax, row);
+      this.#keepSeen = kept;
+    }
+    if (!out && (!droppable || kept)) this.#strict = hashRow(this.#strict, row);
+  }
+
+  result(): HashResult {
+    return { hash: this.#keepSeen ? this.#strict : this.#lax, hashRevision: this.#rev, compactRevision: this.#compactRev };
+  }
+}
+
+/** Whether a row is what a reader at `rev` sees of its key. */
+export function isVisibleRow(backend: Backend, row: Row, rev: number): boolean {
+  if (row.tombstone) return false;
+  const version = backend.visible(rowKey(row.value), rev);
+  return version !== undefined && version.main === row.main && version.sub === row.sub;
+}
+
+/** HashKV at a revision, in slices. */
+export class RevisionHash implements Sliced {
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #rev: number;
+  readonly #hasher: KvHasher;
+  readonly #done: (hash: HashResult) => void;
+  readonly #scan: RowScan;
+
+  constructor(options: { backend: Backend; clock: Clock; rev: number; compactRev: number; done: (hash: HashResult) => void }) {
+    this.#backend = options.backend;
+    this.#clock = options.clock;
+    this.#rev = options.rev;
+    this.#hasher = new KvHasher(options);
+    this.#done = options.done;
+    this.#scan = this.#backend.scan(0, Math.max(options.rev + 1, 0));
+  }
+
+  slice(until: number): boolean {
+    for (let n = 1; ; n++) {
+      const row = this.#scan.next();
+      if (row === undefined) break;
+      this.#hasher.add(row, this.#hasher.needsKeep(row.main) && isVisibleRow(this.#backend, row, this.#rev));
+      if (n % rowsPerClockLook === 0 && this.#clock.mono() >= until) return false;
+    }
+    this.#scan.close();
+    this.#done(this.#hasher.result());
+    return true;
+  }
+
+  /** Gives the scan back without a result. */
+  abandon(): void {
+    this.#scan.close();
+  }
+}
+
+/** Meta keys that differ between members with equal content. */
+const memberKeys = new Set(['consistent_index', 'term', 'storageVersion']);
+
+/** Maintenance Hash: every bucket in name order, its name and then each key and value in order. */
+export class BackendHash implements Sliced {
+  readonly #clock: Clock;
+  readonly #view: BackendView;
+  readonly #done: (hash: number) => void;
+  readonly #buckets: ((typeof bucketNames)[number] | 'key')[] = [...bucketNames, 'key' as const].sort();
+  #crc = 0;
+  #rows: RowScan | undefined;
+
+  constructor(options: { backend: Backend; clock: Clock; done: (hash: number) => void }) {
+    this.#clock = options.clock;
+    this.#done = options.done;
+    this.#view = options.backend.view();
+  }
+
+  slice(until: number): boolean {
+    for (;;) {
+      if (this.#rows !== undefined && !this.#hashRows(this.#rows, until)) return false;
+      const bucket = this.#buckets.shift();
+      if (bucket === undefined) break;
+      this.#crc = crc32c(this.#crc, utf8(bucket));
+      if (bucket === 'key') this.#rows = this.#view.rows();
+      else {
+        for (const [key, value] of this.#view.entries(bucket)) {
+          if (bucket === 'meta' && memberKeys.has(Buffer.from(key).toString('latin1'))) continue;
+          this.#crc = crc32c(crc32c(this.#crc, key), value);
+        }
+        if (this.#clock.mono() >= until) return false;
+      }
+    }
+    this.#view.release();
+    this.#done(this.#crc);
+    return true;
+  }
+
+  #hashRows(rows: RowScan, until: number): boolean {
+    for (let n = 1; ; n++) {
+      const row = rows.next();
+      if (row === undefined) break;
+      this.#crc = hashRow(this.#crc, row);
+      if (n % rowsPerClockLook === 0 && this.#clock.mono() >= until) return false;
+    }
+    rows.close();
+    this.#rows = undefined;
+    return true;
+  }
+
+  /** Gives the view back without a result. */
+  abandon(): void {
+    this.#rows?.close();
+    this.#view.release();
+  }
+}
+
+/** The newest hashes made by compactions, oldest first. */
+export class CompactionHashes {
+  #hashes: HashResult[] = [];
+
+  get all(): readonly HashResult[] {
+    return this.#hashes;
+  }
+
+  store(hash: HashResult): void {
+    this.#hashes = [...this.#hashes, hash].sort((a, b) => a.hashRevision - b.hashRevision).slice(-compactionHashesMax);
+  }
+
+  find(rev: number): HashResult | undefined {
+    return this.#hashes.find((h) => h.hashRevision === rev);
+  }
+}

@@ -1,0 +1,128 @@
+/** One range at one revision, in as many steps as the caller likes. */
+import { compareBytes } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Backend, KeyRange, VersionCursor } from '../storage/backend.ts';
+import type { CountCache } from './count-cache.ts';
+import { countCacheKeysMin } from './count-cache.ts';
+import { rowKey } from './key-value.ts';
+import { rowsPerClockLook } from './slices.ts';
+
+export interface RangeScanOptions {
+  readonly backend: Backend;
+  /** Undefined while the revision is still being written. */
+  readonly counts: CountCache | undefined;
+  readonly key: Uint8Array;
+  /** Exclusive; of length 0 = unbounded. */
+  readonly end: Uint8Array;
+  readonly rev: number;
+  /** 0 = no limit. */
+  readonly limit: number;
+  readonly countOnly: boolean;
+  /** The count when it is known without walking: at the newest revision. */
+  readonly total: number | undefined;
+}
+
+/** True when no key can lie in the range. */
+export function isEmptyRange(range: KeyRange): boolean {
+  return range.end !== undefined && range.end.length !== 0 && compareBytes(range.key, range.end) >= 0;
+}
+
+/**
+ * Collects rows up to the limit, then finds out how many keys follow: from the known total, or from a count kept nearby, or by walking on.
+ */
+export class RangeScan {
+  readonly kvs: Uint8Array[] = [];
+  count = 0;
+  readonly #o: RangeScanOptions;
+  #cursor: VersionCursor | undefined;
+  #counting: Counting | undefined;
+
+  constructor(options: RangeScanOptions) {
+    this.#o = options;
+  }
+
+  /** @returns true when `kvs` and `count` are final. Without a clock it runs to the end. */
+  advance(clock: Clock | undefined, until: number): boolean {
+    if (this.#counting !== undefined) return this.#walk(this.#counting, clock, until);
+    const { backend, key, end, rev, limit, countOnly, total } = this.#o;
+    if (countOnly) {
+      if (total !== undefined) {
+        this.count = total;
+        return true;
+      }
+      return this.#countFrom(key, clock, until);
+    }
+    const cursor = (this.#cursor ??= backend.cursor({ key, end }, rev));
+    const { kvs } = this;
+    while (limit === 0 || kvs.length < limit) {
+      if (!cursor.next()) {
+        this.count = kvs.length;
+        return true;
+      }
+      kvs.push(backend.read(cursor.version));
+      if (clock !== undefined && kvs.length % rowsPerClockLook === 0 && clock.mono() >= until) return false;
+    }
+    const known = total ?? this.#knownTotal();
+    if (known !== undefined) {
+      this.count = known;
+      if (known - kvs.length >= countCacheKeysMin) this.#o.counts?.put(rev, this.#after(), end, known - kvs.length);
+      return true;
+    }
+    return this.#countFrom(this.#after(), clock, until);
+  }
+
+  /** The count of the whole range, when an earlier page ended where this one starts. */
+  #knownTotal(): number | undefined {
+    const near = this.#o.counts?.find(this.#o.rev, this.#o.key, this.#o.end);
+    return near?.side === 'same' ? near.count : undefined;
+  }
+
+  /** The least key behind the last one collected. */
+  #after(): Uint8Array {
+    const last = this.kvs[this.kvs.length - 1];
+    if (last === undefined) return this.#o.key;
+    const key = rowKey(last);
+    const after = Buffer.alloc(key.length + 1);
+    after.set(key);
+    return after;
+  }
+
+  #countFrom(start: Uint8Array, clock: Clock | undefined, until: number): boolean {
+    const { backend, end, rev, counts } = this.#o;
+    const near = counts?.find(rev, start, end);
+    let range: KeyRange = { key: start, end };
+    let sign: 1 | -1 = 1;
+    if (near !== undefined) {
+      if (near.side === 'same') {
+        this.count = this.kvs.length + near.count;
+        return true;
+      }
+      if (near.side === 'below') {
+        range = { key: near.start, end: start };
+        sign = -1;
+      } else range = { key: start, end: near.start };
+    }
+    this.#counting = { start, cursor: backend.cursor(range, rev), base: near?.count ?? 0, sign, walked: 0 };
+    return this.#walk(this.#counting, clock, until);
+  }
+
+  #walk(c: Counting, clock: Clock | undefined, until: number): boolean {
+    while (c.cursor.next()) {
+      c.walked++;
+      if (clock !== undefined && c.walked % rowsPerClockLook === 0 && clock.mono() >= until) return false;
+    }
+    const rest = c.base + c.sign * c.walked;
+    this.#o.counts?.put(this.#o.rev, c.start, this.#o.end, rest);
+    this.count = this.kvs.length + rest;
+    return true;
+  }
+}
+
+/** Counting of `[start, end)`: the keys walked are added to, or taken from, what a neighbour has. */
+interface Counting {
+  readonly start: Uint8Array;
+  readonly cursor: VersionCursor;
+  readonly base: number;
+  readonly sign: 1 | -1;
+  walked: number;
+}
