@@ -1,0 +1,4 @@
+// Recorded JSON gateway scenarios.
+import { replayArea } from './areas.ts';
+
+replayArea('gateway');

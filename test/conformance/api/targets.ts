@@ -1,0 +1,78 @@
+// Servers to replay against: a process started for one scenario, tsetcd's or a real etcd's.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Address } from './replay.ts';
+
+const top = join(import.meta.dirname, '../../..');
+
+export interface RunningServer extends Address {
+  /** Ends it at once and removes its files. */
+  stop(): Promise<void>;
+  /** The last lines of its log, for a failed test. */
+  logTail(): string;
+}
+
+/** `TSETCD_REFERENCE` names a real etcd to replay against instead of tsetcd. */
+export const referenceBinary = process.env['TSETCD_REFERENCE'];
+
+const command = referenceBinary === undefined || referenceBinary === '' ? [join(top, 'bin/tsetcd'), 'server'] : [referenceBinary];
+
+/** Two ports that were free a moment ago. */
+async function freePorts(): Promise<[number, number]> {
+  const listen = (): Promise<net.Server> =>
+    new Promise((resolve, reject) => {
+      const s = net.createServer();
+      s.once('error', reject);
+      s.listen(0, '127.0.0.1', () => resolve(s));
+    });
+  const servers = [await listen(), await listen()];
+  const ports = servers.map((s) => (s.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((s) => new Promise((resolve) => s.close(resolve))));
+  return [ports[0]!, ports[1]!];
+}
+
+export async function startServer(args: readonly string[] = []): Promise<RunningServer> {
+  const [clientPort, peerPort] = await freePorts();
+  const dir = mkdtempSync(join(tmpdir(), 'tsetcd-api-'));
+  const clientUrl = `http://127.0.0.1:${clientPort}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const logFile = join(dir, 'log');
+  const log = openSync(logFile, 'w');
+  const [program = '', ...first] = command;
+  const child = spawn(
+    program,
+    [
+      ...first,
+      '--name=default',
+      `--data-dir=${join(dir, 'data')}`,
+      '--unsafe-no-fsync',
+      '--log-level=error',
+      `--listen-client-urls=${clientUrl}`,
+      `--advertise-client-urls=${clientUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      ...args,
+    ],
+    { stdio: ['ignore', log, log] },
+  );
+  closeSync(log);
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return {
+    host: '127.0.0.1',
+    clientPort,
+    peerUrl,
+    logTail: () => readFileSync(logFile, 'utf8').trim().split('\n').slice(-5).join('\n'),
+    async stop() {
+      child.kill('SIGKILL');
+      await gone;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
