@@ -173,7 +173,8 @@ export class Store implements MvccStore, TxnOwner {
       return;
     }
     const at = rev === 0 ? this.#rev : rev;
-    if (at < this.#compactRev) {
+    // A negative revision is never compacted, it hashes nothing: so etcd.
+    if (at > 0 && at < this.#compactRev) {
       done(new CompactedError(), undefined);
       return;
     }
