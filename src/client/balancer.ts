@@ -1,12 +1,13 @@
 /** Spreads calls over the endpoints' channels and steers round the ones that just failed. */
 import type { Channel } from '../wire/channel.ts';
-import { parseEndpoint, type ChannelOptions, type Connect, type Endpoint } from './options.ts';
+import type { ChannelOptions, ChannelTarget } from '../wire/channel-options.ts';
+import { parseEndpoint, type Connect } from './options.ts';
 
 /** An endpoint that failed is left out for this long, unless all have failed. */
 const restMs = 1000;
 
 export interface Slot {
-  readonly endpoint: Endpoint;
+  readonly endpoint: ChannelTarget;
   readonly channel: Channel;
   pending: number;
   failedAt: number;

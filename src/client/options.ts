@@ -1,30 +1,9 @@
 /** What a client is made with, and how endpoints are written. */
 import type { Channel } from '../wire/channel.ts';
-
-export interface TlsOptions {
-  /** PEM. The system's roots when absent. */
-  readonly ca?: Uint8Array | undefined;
-  /** PEM, both or none. */
-  readonly cert?: Uint8Array | undefined;
-  readonly key?: Uint8Array | undefined;
-  readonly insecureSkipVerify?: boolean | undefined;
-  /** Name to verify instead of the endpoint's host. */
-  readonly serverName?: string | undefined;
-}
-
-export interface ChannelOptions {
-  readonly tls: TlsOptions | undefined;
-  /** Longest wait for a first connection. */
-  readonly connectTimeoutMs: number;
-  /** 0 = no pings. */
-  readonly keepaliveMs: number;
-  readonly keepaliveTimeoutMs: number;
-  readonly sendBytesMax: number;
-  readonly receiveBytesMax: number;
-}
+import type { ChannelOptions, ChannelTarget, ChannelTls } from '../wire/channel-options.ts';
 
 /** Opens a channel to one endpoint: the seam to `src/wire`. */
-export type Connect = (endpoint: Endpoint, options: ChannelOptions) => Channel;
+export type Connect = (endpoint: ChannelTarget, options: ChannelOptions) => Channel;
 
 export interface ClientOptions {
   /** `host:port`, `http://…`, `https://…` or `unix://…`; at least one. */
@@ -34,7 +13,7 @@ export interface ClientOptions {
   /** A token got elsewhere (JWT); wins over username and password. */
   readonly token?: string | undefined;
   /** Given: TLS also for endpoints without a scheme. */
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: ChannelTls | undefined;
   /** Default 2 s, as etcdctl. */
   readonly connectTimeoutMs?: number | undefined;
   /** Applied to unary calls without a timeout of their own; default none. */
@@ -52,17 +31,8 @@ export interface ClientOptions {
   readonly balance?: 'round-robin' | 'random' | 'least-pending' | undefined;
 }
 
-export interface Endpoint {
-  /** As the user wrote it. */
-  readonly text: string;
-  /** `host:port` or a socket path. */
-  readonly address: string;
-  readonly secure: boolean;
-  readonly unix: boolean;
-}
-
 /** Reads one endpoint. @throws TypeError when it is none. */
-export function parseEndpoint(text: string, tls: boolean): Endpoint {
+export function parseEndpoint(text: string, tls: boolean): ChannelTarget {
   const trimmed = text.trim();
   const match = /^([a-z]+):\/\/(.*)$/.exec(trimmed);
   const scheme = match?.[1] ?? '';
