@@ -1,6 +1,6 @@
 /** Durations as Go writes and reads them: `1h0m0s`, `300ms`, `1.5s`. Flags, logs and outputs of etcd use this form. */
 
-const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, 'µs': 1e-3, 'μs': 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Milliseconds, or undefined when the text is no duration. `0` needs no unit; every other number does. */
 export function parseDuration(text: string): number | undefined {

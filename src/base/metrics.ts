@@ -149,7 +149,11 @@ export class MetricsRegistry {
   }
 
   /** A summary given as a whole when read: quantile → value. */
-  summary(name: string, help: string, value: () => { readonly quantiles: readonly (readonly [number, number])[]; readonly sum: number; readonly count: number }): void {
+  summary(
+    name: string,
+    help: string,
+    value: () => { readonly quantiles: readonly (readonly [number, number])[]; readonly sum: number; readonly count: number },
+  ): void {
     this.#add(name, 'summary', help, (out) => {
       const v = value();
       for (const [q, x] of v.quantiles) out.push(sample(name, `{quantile="${q}"}`, x));
@@ -157,7 +161,13 @@ export class MetricsRegistry {
     });
   }
 
-  #addFamily<T>(name: string, kind: Kind, help: string, family: Family<T>, write: (out: string[], labels: Labels, instrument: T) => void): void {
+  #addFamily<T>(
+    name: string,
+    kind: Kind,
+    help: string,
+    family: Family<T>,
+    write: (out: string[], labels: Labels, instrument: T) => void,
+  ): void {
     this.#add(name, kind, help, (out) => {
       const all = [...family.entries()].sort((a, b) => (a[0].join('\u0000') < b[0].join('\u0000') ? -1 : 1));
       for (const [values, instrument] of all) {

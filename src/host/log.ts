@@ -128,7 +128,9 @@ class PipeSink implements Sink {
     if (this.#dropped > 0) {
       const dropped = this.#dropped;
       this.#dropped = 0;
-      this.write(`{"level":"warn","ts":"${timestamp()}","caller":"host/log.ts","msg":"dropped log lines: nobody read them","dropped":${dropped}}\n`);
+      this.write(
+        `{"level":"warn","ts":"${timestamp()}","caller":"host/log.ts","msg":"dropped log lines: nobody read them","dropped":${dropped}}\n`,
+      );
     }
   }
 
@@ -254,7 +256,9 @@ class SocketSink implements Sink {
     if (this.#dropped > 0) {
       const dropped = this.#dropped;
       this.#dropped = 0;
-      this.#socket.write(`{"level":"warn","ts":"${timestamp()}","caller":"host/log.ts","msg":"dropped log lines: nobody read them","dropped":${dropped}}\n`);
+      this.#socket.write(
+        `{"level":"warn","ts":"${timestamp()}","caller":"host/log.ts","msg":"dropped log lines: nobody read them","dropped":${dropped}}\n`,
+      );
     }
     this.#socket.write(line);
   }
@@ -328,7 +332,10 @@ class ZapLog implements HostLog {
     const frames = callFrames();
     const stack = rank >= 3 ? frames.join('\n') : undefined;
     const caller = callerOf(frames[0]);
-    const line = this.#options.format === 'json' ? this.#json(level, caller, message, fields, stack) : this.#console(level, caller, message, fields, stack);
+    const line =
+      this.#options.format === 'json'
+        ? this.#json(level, caller, message, fields, stack)
+        : this.#console(level, caller, message, fields, stack);
     for (const sink of this.#options.sinks) sink.write(line);
   }
 

@@ -61,7 +61,10 @@ export function onStopSignal(log: HostLog, stop: () => Promise<void>): void {
 /** Crash-only (rule F-13): what nobody caught ends the process, after `describe` has named an exit code for it. */
 export function onUncaught(log: HostLog, codeOf: (error: unknown) => number): void {
   const die = (error: unknown): void => {
-    const fields = error instanceof Error ? { error: error.message, code: (error as { code?: unknown }).code, stack: error.stack } : { error: String(error) };
+    const fields =
+      error instanceof Error
+        ? { error: error.message, code: (error as { code?: unknown }).code, stack: error.stack }
+        : { error: String(error) };
     try {
       log.fatal('stopping after an error that nobody handled', fields);
     } finally {

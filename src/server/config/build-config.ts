@@ -48,7 +48,9 @@ export function buildConfig(options: Options): BuiltConfig {
   const advertisePeer = list('initial-advertise-peer-urls');
   // A new name without a cluster of its own names a cluster of that one member.
   const clusterText =
-    text('initial-cluster') === defaultCluster && name !== 'default' ? advertisePeer.map((u) => `${name}=${u}`).join(',') : text('initial-cluster');
+    text('initial-cluster') === defaultCluster && name !== 'default'
+      ? advertisePeer.map((u) => `${name}=${u}`).join(',')
+      : text('initial-cluster');
   const initialCluster = parseInitialCluster(clusterText);
   const state = text('initial-cluster-state');
   if (state !== 'new' && state !== 'existing') throw new ConfigError('verify', `unexpected clusterState ${JSON.stringify(state)}`);
@@ -172,7 +174,8 @@ function refuseUnbuilt(options: Options): void {
   }
   const gates = options.values.get('feature-gates') as ReadonlyMap<string, boolean>;
   for (const gate of featureGates) {
-    if (!gate.built && gates.get(gate.name) === true) throw new ConfigError('verify', `feature gate ${gate.name} is not supported by this build`);
+    if (!gate.built && gates.get(gate.name) === true)
+      throw new ConfigError('verify', `feature gate ${gate.name} is not supported by this build`);
   }
   if (options.values.get('discovery-fallback') === 'proxy') {
     throw new ConfigError('verify', 'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"');
@@ -209,7 +212,8 @@ function verify(options: Options, { text, number, list, given }: Access): void {
       'advertise-client-urls': 'missing',
     });
   }
-  for (const urls of [list('listen-peer-urls'), list('listen-client-urls'), list('listen-metrics-urls')]) for (const url of urls) checkBindable(url);
+  for (const urls of [list('listen-peer-urls'), list('listen-client-urls'), list('listen-metrics-urls')])
+    for (const url of urls) checkBindable(url);
   const tick = number('heartbeat-interval');
   const election = number('election-timeout');
   if (tick <= 0) fail(`--heartbeat-interval must be >0 (set to ${tick}ms)`);
@@ -221,7 +225,8 @@ function verify(options: Options, { text, number, list, given }: Access): void {
   if (text('metrics') !== 'basic' && text('metrics') !== 'extensive') fail(`unknown metrics option ${JSON.stringify(text('metrics'))}`);
   const freelist = text('backend-bbolt-freelist-type');
   if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
-  if (number('compact-hash-check-time') <= 0) fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
+  if (number('compact-hash-check-time') <= 0)
+    fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
   for (const name of ['listen-peer-urls', 'listen-client-urls', 'listen-metrics-urls', 'initial-advertise-peer-urls']) {
     for (const url of list(name)) {
       if (/^(https|unixs):/.test(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
@@ -237,7 +242,8 @@ function checkBindable(url: string): void {
   const at = splitHostPort(m[2] ?? '');
   if (at === undefined) throw new ConfigError('verify', `missing port in address (${url})`);
   if (at.host === 'localhost' || at.host === '') return;
-  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(at.host) && !at.host.includes(':')) throw new ConfigError('verify', `expected IP in URL for binding (${url})`);
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(at.host) && !at.host.includes(':'))
+    throw new ConfigError('verify', `expected IP in URL for binding (${url})`);
 }
 
 function parseInitialCluster(text: string): ReadonlyMap<string, readonly string[]> {

@@ -41,7 +41,10 @@ interface Extra {
 
 const rows: FlagDef[] = [];
 
-function section(title: string, add: (flag: (name: string, kind: FlagKind, value: string, help: string, extra?: Extra) => void) => void): void {
+function section(
+  title: string,
+  add: (flag: (name: string, kind: FlagKind, value: string, help: string, extra?: Extra) => void) => void,
+): void {
   add((name, kind, value, help, extra = {}) =>
     rows.push({
       section: title,
@@ -96,7 +99,10 @@ section('Clustering', (flag) => {
   flag('advertise-client-urls', 'urls', 'http://localhost:2379', 'Client URLs of this member as told to clients.');
   flag('discovery-token', 'string', '', 'Discovery: token.', { key: 'discovery-config.token', notBuilt: true });
   flag('discovery-endpoints', 'strings', '', 'Discovery: endpoints.', { key: 'discovery-config.client.endpoints', notBuilt: true });
-  flag('discovery-dial-timeout', 'duration', '2s', 'Discovery: time to connect.', { key: 'discovery-config.client.dial-timeout', notBuilt: true });
+  flag('discovery-dial-timeout', 'duration', '2s', 'Discovery: time to connect.', {
+    key: 'discovery-config.client.dial-timeout',
+    notBuilt: true,
+  });
   flag('discovery-request-timeout', 'duration', '5s', 'Discovery: time of a request.', {
     key: 'discovery-config.client.request-timeout',
     notBuilt: true,
@@ -120,7 +126,10 @@ section('Clustering', (flag) => {
   flag('discovery-cert', 'string', '', 'Discovery: client certificate.', { key: 'discovery-config.client.secure.cert', notBuilt: true });
   flag('discovery-key', 'string', '', 'Discovery: client key.', { key: 'discovery-config.client.secure.key', notBuilt: true });
   flag('discovery-cacert', 'string', '', 'Discovery: CA bundle.', { key: 'discovery-config.client.secure.cacert', notBuilt: true });
-  flag('discovery-user', 'string', '', 'Discovery: user, or user:password.', { key: 'discovery-config.client.auth.username', notBuilt: true });
+  flag('discovery-user', 'string', '', 'Discovery: user, or user:password.', {
+    key: 'discovery-config.client.auth.username',
+    notBuilt: true,
+  });
   flag('discovery-password', 'string', '', 'Discovery: password.', { key: 'discovery-config.client.auth.password', notBuilt: true });
   flag('discovery-fallback', 'enum', 'exit', "What to do when discovery fails; only 'exit'.", { noKey: true, choices: ['exit', 'proxy'] });
   flag('discovery-srv', 'string', '', 'DNS domain whose SRV records name the members.', { notBuilt: true });
@@ -128,7 +137,12 @@ section('Clustering', (flag) => {
   flag('strict-reconfig-check', 'bool', 'true', 'Refuse membership changes that would lose the quorum.');
   flag('pre-vote', 'bool', 'true', 'Ask before an election whether it could be won.');
   flag('auto-compaction-retention', 'string', '0', 'What auto-compaction keeps; 0 turns it off.');
-  flag('auto-compaction-mode', 'string', 'periodic', "'periodic' (a duration, hours without a unit) or 'revision' (a number of revisions).");
+  flag(
+    'auto-compaction-mode',
+    'string',
+    'periodic',
+    "'periodic' (a duration, hours without a unit) or 'revision' (a number of revisions).",
+  );
   flag('v2-deprecation', 'enum', 'write-only', 'Without effect, as in etcd.', {
     choices: ['write-only', 'write-only-skip-check', 'write-only-drop-data', 'gone'],
   });
@@ -159,7 +173,13 @@ section('Security', (flag) => {
   tls('peer-auto-tls', 'bool', 'false', 'Make certificates for members.', `${peer}.auto-tls`);
   tls('self-signed-cert-validity', 'uint', '1', 'Years a made certificate lasts.', 'self-signed-cert-validity');
   tls('peer-crl-file', 'string', '', 'Revoked certificates of members.', undefined);
-  tls('peer-skip-client-san-verification', 'bool', 'false', 'No check of names in certificates of members.', `${peer}.skip-client-san-verification`);
+  tls(
+    'peer-skip-client-san-verification',
+    'bool',
+    'false',
+    'No check of names in certificates of members.',
+    `${peer}.skip-client-san-verification`,
+  );
   tls('cipher-suites', 'strings', '', 'TLS cipher suites.', 'cipher-suites');
   flag('cors', 'urls', '*', 'Origins allowed to call; * means all.');
   flag('host-whitelist', 'strings', '*', 'Host names answered to without TLS; * means all.');
@@ -222,7 +242,9 @@ section('Unsafe feature', (flag) => {
 });
 
 section('Meta', (flag) => {
-  flag('config-file', 'string', '', 'YAML or JSON file with the configuration; flags and environment are then left aside.', { noKey: true });
+  flag('config-file', 'string', '', 'YAML or JSON file with the configuration; flags and environment are then left aside.', {
+    noKey: true,
+  });
   flag('version', 'bool', 'false', 'Print the version and exit.', { noKey: true });
   flag('help', 'bool', 'false', 'Print this and exit.', { noKey: true });
   flag('h', 'bool', 'false', 'Print this and exit.', { noKey: true });
@@ -253,7 +275,12 @@ section('Ignored', (flag) => {
 export const flagTable: readonly FlagDef[] = rows;
 
 /** Feature gates with stage and default; `built` as for flags. */
-export const featureGates: readonly { readonly name: string; readonly value: boolean; readonly stage: 'ALPHA' | 'BETA'; readonly built: boolean }[] = [
+export const featureGates: readonly {
+  readonly name: string;
+  readonly value: boolean;
+  readonly stage: 'ALPHA' | 'BETA';
+  readonly built: boolean;
+}[] = [
   { name: 'AllAlpha', value: false, stage: 'ALPHA', built: true },
   { name: 'AllBeta', value: false, stage: 'BETA', built: true },
   { name: 'CompactHashCheck', value: false, stage: 'ALPHA', built: true },

@@ -125,9 +125,7 @@ export function parseRetention(mode: string, text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined) return mode === 'revision' ? ms * 1e6 : ms;
   throw new ValueError(
-    isBareNumber(text)
-      ? `time: missing unit in duration ${JSON.stringify(text)}`
-      : `time: invalid duration ${JSON.stringify(text)}`,
+    isBareNumber(text) ? `time: missing unit in duration ${JSON.stringify(text)}` : `time: invalid duration ${JSON.stringify(text)}`,
   );
 }
 

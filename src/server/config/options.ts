@@ -139,12 +139,21 @@ function readEnvironment(env: Sources['env'], given: Map<string, FlagValue>, rem
     });
   }
   if (env.ETCD_VERSION !== undefined && env.ETCD_VERSION !== '') {
-    remarks.push({ level: 'warn', message: 'cannot set special environment variable', fields: { key: 'ETCD_VERSION', value: env.ETCD_VERSION } });
+    remarks.push({
+      level: 'warn',
+      message: 'cannot set special environment variable',
+      fields: { key: 'ETCD_VERSION', value: env.ETCD_VERSION },
+    });
     used.add('ETCD_VERSION');
   }
   for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith('ETCD_') || used.has(variable) || foreignVariables.has(variable) || text === undefined || text === '') continue;
-    remarks.push({ level: 'warn', message: 'unrecognized environment variable', fields: { 'environment-variable': `${variable}=${text}` } });
+    if (!variable.startsWith('ETCD_') || used.has(variable) || foreignVariables.has(variable) || text === undefined || text === '')
+      continue;
+    remarks.push({
+      level: 'warn',
+      message: 'unrecognized environment variable',
+      fields: { 'environment-variable': `${variable}=${text}` },
+    });
   }
 }
 
@@ -193,9 +202,26 @@ function jsonType(value: unknown): string {
 }
 
 /** Lists that a config file holds as lists; every other list is one text with commas. */
-const fileLists = new Set(['log-outputs', 'cipher-suites', 'discovery-endpoints', 'client-cert-allowed-hostname', 'peer-cert-allowed-cn', 'peer-cert-allowed-hostname']);
+const fileLists = new Set([
+  'log-outputs',
+  'cipher-suites',
+  'discovery-endpoints',
+  'client-cert-allowed-hostname',
+  'peer-cert-allowed-cn',
+  'peer-cert-allowed-hostname',
+]);
 /** Texts that etcd's file reader takes apart by itself, so that a type error names them differently. */
-const fileTexts = new Set(['listen-peer-urls', 'listen-client-urls', 'listen-client-http-urls', 'initial-advertise-peer-urls', 'advertise-client-urls', 'cors', 'host-whitelist', 'feature-gates', 'listen-metrics-urls']);
+const fileTexts = new Set([
+  'listen-peer-urls',
+  'listen-client-urls',
+  'listen-client-http-urls',
+  'initial-advertise-peer-urls',
+  'advertise-client-urls',
+  'cors',
+  'host-whitelist',
+  'feature-gates',
+  'listen-metrics-urls',
+]);
 
 function fileValue(flag: FlagDef, raw: unknown): FlagValue {
   const mismatch = (type: string, shown = jsonType(raw)): ConfigError =>
@@ -208,7 +234,8 @@ function fileValue(flag: FlagDef, raw: unknown): FlagValue {
       if (typeof raw !== 'boolean') throw mismatch('bool');
       return raw;
     case 'duration':
-      if (typeof raw !== 'number' || !Number.isInteger(raw)) throw mismatch('time.Duration', typeof raw === 'number' ? `number ${raw}` : jsonType(raw));
+      if (typeof raw !== 'number' || !Number.isInteger(raw))
+        throw mismatch('time.Duration', typeof raw === 'number' ? `number ${raw}` : jsonType(raw));
       return raw / 1e6;
     case 'uint':
     case 'uint32':

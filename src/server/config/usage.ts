@@ -43,5 +43,11 @@ export function helpText(): string {
 }
 
 export function versionText(platform: { readonly runtime: string; readonly os: string; readonly arch: string }): string {
-  return [`etcd Version: ${serverVersion}`, 'Git SHA: tsetcd', `Go Version: ${platform.runtime}`, `Go OS/Arch: ${platform.os}/${platform.arch}`, ''].join('\n');
+  return [
+    `etcd Version: ${serverVersion}`,
+    'Git SHA: tsetcd',
+    `Go Version: ${platform.runtime}`,
+    `Go OS/Arch: ${platform.os}/${platform.arch}`,
+    '',
+  ].join('\n');
 }

@@ -1,0 +1,158 @@
+/**
+ * Linearizable reads: a read may run once this member has applied everything that was committed when the read came. Many reads share one
+ * question to raft: those that come while a round is under way make up the next one.
+ *
+ * A voter alone that has committed in its term needs no round: nobody else can have acknowledged anything, so its own commit index will do.
+ */
+import { errors, type Status } from '../../api/status.ts';
+import type { RaftMachine, ReadState } from '../../raft/machine.ts';
+import { StateType } from '../../raft/machine.ts';
+import type { RequestIds } from './request-id.ts';
+
+export type ReadDone = (error: Status | undefined) => void;
+
+/** Time after which a question without an answer is put again; messages get lost. */
+const retryMs = 500;
+
+interface Round {
+  readonly id: bigint;
+  readonly context: Uint8Array;
+  readonly readers: readonly ReadDone[];
+  readonly startMs: number;
+  askedMs: number;
+}
+
+interface Confirmed {
+  readonly index: number;
+  readonly readers: readonly ReadDone[];
+}
+
+export interface ReadIndexOptions {
+  readonly raft: RaftMachine;
+  readonly ids: RequestIds;
+  readonly timeoutMs: number;
+  readonly mono: () => number;
+  readonly wake: () => void;
+  readonly applied: () => number;
+  /** True when this member is the only voter (and there is no joint configuration). */
+  readonly soleVoter: () => boolean;
+}
+
+export class ReadIndex {
+  readonly #o: ReadIndexOptions;
+  #next: ReadDone[] = [];
+  #round: Round | undefined;
+  #confirmed: Confirmed[] = [];
+  #stopped = false;
+  failed = 0;
+  slow = 0;
+
+  constructor(options: ReadIndexOptions) {
+    this.#o = options;
+  }
+
+  read(done: ReadDone): void {
+    if (this.#stopped) {
+      done(errors.stopped);
+      return;
+    }
+    const index = this.#ownIndex();
+    if (index >= 0) {
+      if (this.#o.applied() >= index) done(undefined);
+      else this.#confirmed.push({ index, readers: [done] });
+      return;
+    }
+    this.#next.push(done);
+    this.#o.wake();
+  }
+
+  /** The commit index when no other member has to be asked, else −1. */
+  #ownIndex(): number {
+    const { raft } = this.#o;
+    if (raft.state !== StateType.Leader || !this.#o.soleVoter()) return -1;
+    const { commit } = raft;
+    return raft.termAt(commit) === raft.term ? commit : -1;
+  }
+
+  /** The turn's readers become a round, unless one is under way. */
+  feed(): void {
+    if (this.#round !== undefined || this.#next.length === 0) return;
+    const now = this.#o.mono();
+    const id = this.#o.ids.id(this.#o.ids.nextLow());
+    const context = Buffer.alloc(8);
+    context.writeBigUInt64BE(id);
+    this.#round = { id, context, readers: this.#next, startMs: now, askedMs: now };
+    this.#next = [];
+    this.#o.raft.readIndex(context);
+  }
+
+  readStates(states: readonly ReadState[]): void {
+    for (const state of states) {
+      const round = this.#round;
+      const id = state.context.length === 8 ? Buffer.from(state.context).readBigUInt64BE() : -1n;
+      if (round === undefined || id !== round.id) {
+        this.slow++;
+        continue;
+      }
+      this.#round = undefined;
+      if (this.#o.applied() >= state.index) for (const done of round.readers) done(undefined);
+      else this.#confirmed.push({ index: state.index, readers: round.readers });
+      if (this.#next.length > 0) this.#o.wake();
+    }
+  }
+
+  appliedTo(index: number): void {
+    if (this.#confirmed.length === 0) return;
+    const ready = this.#confirmed.filter((c) => c.index <= index);
+    if (ready.length === 0) return;
+    this.#confirmed = this.#confirmed.filter((c) => c.index > index);
+    for (const c of ready) for (const done of c.readers) done(undefined);
+  }
+
+  /** Before its first commit in a term a leader keeps no questions of followers: they are put again. */
+  firstCommitInTerm(): void {
+    const round = this.#round;
+    if (round !== undefined) this.#ask(round);
+    else if (this.#next.length > 0) this.#o.wake();
+  }
+
+  /** What a former leader was asked has no answer; one that is on its way must not count (G-KV-9). */
+  leaderChanged(): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    this.#round = undefined;
+    this.failed++;
+    for (const done of round.readers) done(errors.leaderChanged);
+    if (this.#next.length > 0) this.#o.wake();
+  }
+
+  /** Puts an old question again and gives up on one that is too old; called every tick. */
+  expire(): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    const now = this.#o.mono();
+    if (now - round.startMs >= this.#o.timeoutMs) {
+      this.#round = undefined;
+      this.failed++;
+      for (const done of round.readers) done(errors.timeout);
+      if (this.#next.length > 0) this.#o.wake();
+    } else if (now - round.askedMs >= retryMs) {
+      this.#ask(round);
+    }
+  }
+
+  #ask(round: Round): void {
+    round.askedMs = this.#o.mono();
+    this.#o.raft.readIndex(round.context);
+    this.#o.wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    const readers = [...this.#next, ...(this.#round?.readers ?? []), ...this.#confirmed.flatMap((c) => c.readers)];
+    this.#next = [];
+    this.#round = undefined;
+    this.#confirmed = [];
+    for (const done of readers) done(errors.stopped);
+  }
+}
