@@ -1,0 +1,313 @@
+/**
+ * One client port. gRPC over HTTP/2 (prior knowledge, or ALPN `h2` under TLS), other HTTP/2 requests, and HTTP/1.1 share it: the first bytes of
+ * a connection, or its ALPN, tell which binding serves it. TLS and plain, TCP and unix sockets.
+ */
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { unlinkSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+  type TlsOptions,
+  type TLSSocket,
+} from 'node:tls';
+import type { Log } from '../base/log.ts';
+import { silentLog } from '../base/log.ts';
+import type { ServerBinding } from './binding.ts';
+import type { PeerInfo } from './call.ts';
+import { Http1Binding } from './http1.ts';
+import { Http2Binding } from './http2-server.ts';
+import type { HttpHandler, UpgradeHandler } from './http.ts';
+import type { GrpcServer } from './server-call.ts';
+
+export interface ListenAddress {
+  /** TCP: host (an IP, a name, or empty for all interfaces) and port (0 picks one). */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  /** Unix socket: its path. A left-over socket file is removed first. */
+  readonly path?: string | undefined;
+}
+
+/** TLS of a listener. Certificates may change: `secureContext` is asked at each handshake when it is given. */
+export interface ListenerTls {
+  /** Options for `tls.createServer`, without ALPN. */
+  readonly options: TlsOptions;
+  /** Called before each handshake; return new material when files have changed, else undefined. A throw closes the connection. */
+  readonly refresh?: (() => SecureContextOptions | undefined) | undefined;
+  /** Looks at a finished handshake (revocation, allowed names); a text refuses the connection and is logged. */
+  readonly verify?: ((socket: TLSSocket) => string | undefined) | undefined;
+}
+
+export interface ListenerOptions {
+  readonly grpc: GrpcServer;
+  readonly http: HttpHandler;
+  readonly upgrade?: UpgradeHandler | undefined;
+  readonly tls?: ListenerTls | undefined;
+  /** Which HTTP/2 binding serves. */
+  readonly binding?: BindingKind | undefined;
+  readonly log?: Log | undefined;
+  /** Plain HTTP only: HTTP/2 is not served (etcd's `--listen-client-http-urls` with a split port, metrics URLs). */
+  readonly http1Only?: boolean | undefined;
+  /** gRPC only: other requests are answered 404 (etcd's `--listen-client-urls` when HTTP has ports of its own). */
+  readonly grpcOnly?: boolean | undefined;
+}
+
+export type BindingKind = 'native' | 'http2';
+
+const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #log: Log;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #http1: Http1Binding;
+  readonly #http2: ServerBinding;
+  readonly #sockets = new Set<Socket>();
+  readonly #handshakes = new Map<Socket, string>();
+  readonly #handshakesOf = new Map<string, number>();
+  #draining = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    const { grpc } = options;
+    const http: HttpHandler = options.grpcOnly === true ? notFound : options.http;
+    this.#http2 = new Http2Binding({ grpc, http });
+    this.#http1 = new Http1Binding({
+      limits: grpc.limits,
+      handler: http,
+      upgrade: options.grpcOnly === true ? undefined : options.upgrade,
+      peerOf: peerOfSocket,
+      secureOf: isSecure,
+    });
+    this.#server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#connection(socket));
+    this.#tls = options.tls === undefined ? undefined : this.#tlsServer(options.tls);
+  }
+
+  /** Resolves once connections are accepted; rejects with the system's error (EADDRINUSE…). */
+  listen(address: ListenAddress): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      const listening = (): void => {
+        this.#server.removeListener('error', reject);
+        this.#server.on('error', (error) => this.#log.warn('listener error', { error: error.message }));
+        resolve();
+      };
+      if (address.path !== undefined) {
+        removeSocketFile(address.path);
+        this.#server.listen(address.path, listening);
+      } else this.#server.listen({ port: address.port ?? 0, ...(address.host ? { host: address.host } : {}) }, listening);
+    });
+  }
+
+  /** `host:port`, or the socket's path. */
+  get address(): string {
+    const address = this.#server.address() as AddressInfo | string | null;
+    if (address === null) return '';
+    if (typeof address === 'string') return address;
+    return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  /** Open connections, all kinds. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /**
+   * Accepts no more, asks clients to leave and waits for their open calls, `graceMs` at most; then cuts what is left. Resolves when nothing
+   * of this listener is open.
+   */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#draining = true;
+    this.#http1.drain();
+    this.#http2.drain();
+    for (const socket of this.#handshakes.keys()) socket.destroy();
+    const cut = (): void => {
+      this.#http1.close();
+      this.#http2.close();
+      for (const socket of this.#sockets) socket.destroy();
+    };
+    const timer = graceMs > 0 ? this.#options.grpc.clock.after(graceMs, cut) : undefined;
+    if (timer === undefined) cut();
+    await closed;
+    timer?.cancel();
+    cut();
+    // A server counts a socket as gone a little before the socket says so.
+    while (this.#sockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    this.#tls?.close();
+  }
+
+  #connection(socket: Socket): void {
+    const { limits, clock } = this.#options.grpc;
+    if (this.#draining || this.#sockets.size >= limits.connectionsMax) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    const address = socket.remoteAddress ?? '';
+    const ofAddress = this.#handshakesOf.get(address) ?? 0;
+    if (this.#handshakes.size >= limits.handshakesMax || ofAddress >= limits.handshakesPerAddressMax) {
+      this.#sockets.delete(socket);
+      socket.destroy();
+      return;
+    }
+    this.#handshakes.set(socket, address);
+    this.#handshakesOf.set(address, ofAddress + 1);
+    const timer = clock.after(limits.handshakeMs, () => socket.destroy());
+    const settled = (): void => {
+      timer.cancel();
+      this.#settle(socket);
+    };
+    socket.on('close', () => {
+      settled();
+      this.#sockets.delete(socket);
+    });
+    if (this.#tls === undefined) this.#sniff(socket, settled);
+    else {
+      try {
+        const fresh = this.#options.tls?.refresh?.();
+        if (fresh !== undefined) this.#tls.setSecureContext(fresh);
+      } catch (error) {
+        this.#log.warn('failed to load TLS files', { error: (error as Error).message });
+        socket.destroy();
+        return;
+      }
+      pendingTls.set(socket, settled);
+      this.#tls.emit('connection', socket);
+    }
+  }
+
+  #settle(socket: Socket): void {
+    const address = this.#handshakes.get(socket);
+    if (address === undefined) return;
+    this.#handshakes.delete(socket);
+    const rest = (this.#handshakesOf.get(address) ?? 1) - 1;
+    if (rest === 0) this.#handshakesOf.delete(address);
+    else this.#handshakesOf.set(address, rest);
+  }
+
+  #tlsServer(tls: ListenerTls): TlsServer {
+    // Checked here, so that bad material fails at start and not at the first client.
+    createSecureContext(tls.options);
+    const server = createTlsServer({
+      ...tls.options,
+      ALPNProtocols: this.#options.http1Only === true ? ['http/1.1'] : ['h2', 'http/1.1'],
+      handshakeTimeout: this.#options.grpc.limits.handshakeMs,
+    });
+    server.on('secureConnection', (socket) => this.#secured(socket, tls));
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      this.#log.warn('rejected connection on client endpoint', {
+        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+        'server-name': typeof socket.servername === 'string' ? socket.servername : '',
+        error: error.message,
+      });
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #secured(socket: TLSSocket, tls: ListenerTls): void {
+    socket.on('error', () => socket.destroy());
+    const raw = rawOf(socket);
+    const settled = raw === undefined ? undefined : pendingTls.get(raw);
+    const refused = tls.verify?.(socket);
+    if (refused !== undefined) {
+      this.#log.warn('rejected connection on client endpoint', {
+        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+        error: refused,
+      });
+      socket.destroy();
+      return;
+    }
+    if (socket.alpnProtocol === 'h2') {
+      settled?.();
+      this.#http2.accept(socket, undefined, peerOfSocket(socket), true);
+    } else if (socket.alpnProtocol === 'http/1.1') {
+      settled?.();
+      this.#http1.accept(socket);
+    } else this.#sniff(socket, settled ?? (() => {}));
+  }
+
+  /** Reads until the bytes differ from HTTP/2's preface or make a whole one. */
+  #sniff(socket: Socket, settled: () => void): void {
+    if (this.#options.http1Only === true) {
+      settled();
+      this.#http1.accept(socket);
+      socket.resume();
+      return;
+    }
+    let seen: Buffer | undefined;
+    const onData = (chunk: Buffer): void => {
+      seen = seen === undefined ? chunk : Buffer.concat([seen, chunk]);
+      const n = Math.min(seen.length, preface.length);
+      const http2 = seen.compare(preface, 0, n, 0, n) === 0;
+      if (http2 && n < preface.length) return;
+      socket.removeListener('data', onData);
+      socket.pause();
+      settled();
+      if (http2) this.#http2.accept(socket, seen, peerOfSocket(socket), isSecure(socket));
+      else {
+        socket.unshift(seen);
+        this.#http1.accept(socket);
+        socket.resume();
+      }
+    };
+    socket.on('data', onData);
+    socket.resume();
+  }
+}
+
+/** Sockets whose TLS handshake runs, with what marks it as finished. */
+const pendingTls = new WeakMap<Socket, () => void>();
+
+function rawOf(socket: TLSSocket): Socket | undefined {
+  // A TLS socket made from an accepted one keeps it; Node has no public name for it.
+  return (socket as unknown as { _parent?: Socket })._parent;
+}
+
+function isSecure(socket: Duplex): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true;
+}
+
+/** Peer of an accepted socket; the name comes from a client certificate that the handshake has verified. */
+export function peerOfSocket(duplex: Duplex): PeerInfo {
+  const socket = duplex as Socket;
+  const { remoteAddress, remotePort } = socket;
+  const address =
+    remoteAddress === undefined
+      ? 'unix'
+      : remoteAddress.includes(':')
+        ? `[${remoteAddress}]:${remotePort}`
+        : `${remoteAddress}:${remotePort}`;
+  let commonName: string | undefined;
+  const tls = socket as TLSSocket;
+  if (tls.encrypted && tls.authorized) {
+    const name: unknown = tls.getPeerCertificate()?.subject?.CN;
+    if (typeof name === 'string') commonName = name;
+    else if (Array.isArray(name) && typeof name[0] === 'string') commonName = name[0];
+  }
+  return { address, commonName, viaGateway: false };
+}
+
+function removeSocketFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+const notFound: HttpHandler = (_request, response) => {
+  response.head(404, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end('404 page not found\n');
+};
