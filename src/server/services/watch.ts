@@ -68,7 +68,8 @@ class WatchSession {
     // Half-closing leaves the watchers as they are: no onHalfClose.
     call.onDrain = () => {
       this.#full = false;
-      call.resume();
+      this.#stream.resume();
+      if (!this.#full) call.resume();
     };
     scope.onOver(() => {
       this.#progressTimer?.cancel();
