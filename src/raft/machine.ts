@@ -147,6 +147,7 @@ export interface RaftMachine {
   transferLeader(to: MemberId): void;
   forgetLeader(): void;
   reportUnreachable(id: MemberId): void;
+  /** Owed for every MsgSnap once its fate is known: until then, or until the member acknowledges, nothing else is sent to it. */
   reportSnapshot(id: MemberId, ok: boolean): void;
 
   hasReady(): boolean;

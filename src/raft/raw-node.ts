@@ -33,6 +33,8 @@ import {
   type Snapshot,
 } from './types.ts';
 
+const none: readonly never[] = Object.freeze([]);
+
 export class RawNode implements RaftMachine {
   readonly #raft: Raft;
   #lastToken = 0;
@@ -151,9 +153,9 @@ export class RawNode implements RaftMachine {
       entries,
       snapshot,
       committedEntries: r.log.takeCommitted(),
-      messages: r.messages,
-      messagesAfterAppend: r.messagesAfterAppend,
-      readStates: r.readStates,
+      messages: r.messages.length === 0 ? none : r.messages,
+      messagesAfterAppend: r.messagesAfterAppend.length === 0 ? none : r.messagesAfterAppend,
+      readStates: r.readStates.length === 0 ? none : r.readStates,
       mustSync: votes || entries.length > 0 || snapshot !== undefined,
     };
     r.log.beginWrite(token);
@@ -161,9 +163,10 @@ export class RawNode implements RaftMachine {
       r.selfVotePending = false;
       this.#votes.push({ token, term: r.term });
     }
-    if (ready.messages.length > 0) r.messages = [];
-    if (ready.messagesAfterAppend.length > 0) r.messagesAfterAppend = [];
-    if (ready.readStates.length > 0) r.readStates = [];
+    // What was handed out belongs to the caller; nothing may be added to it.
+    if (ready.messages !== none) r.messages = [];
+    if (ready.messagesAfterAppend !== none) r.messagesAfterAppend = [];
+    if (ready.readStates !== none) r.readStates = [];
     return ready;
   }
 
