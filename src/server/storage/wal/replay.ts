@@ -204,7 +204,7 @@ function decodeEntry(record: RecordData): Entry {
   }
   const term = field(r, 0x10);
   const index = field(r, 0x18);
-  let bytes = emptyBytes;
+  let bytes: Uint8Array = emptyBytes;
   if (r.pos < record.to) {
     if (r.buf[r.pos] !== 0x22) throw new Misplaced('an entry has unknown fields');
     r.pos++;

@@ -199,6 +199,11 @@ export class WAL {
       const last = segments[segments.length - 1] as OpenedSegment;
       if (!knowsSnapshot(result, start))
         throw new WalError('snapshot-not-found', `no record of snapshot ${start.index} at term ${start.term}`, { path: dir });
+      // Its record was written, but a crash came before the commit index that makes it count (rule D-8).
+      if (result.hardState.commit < start.index)
+        throw new WalError('snapshot-not-found', `snapshot ${start.index} is above the commit index ${result.hardState.commit}`, {
+          path: dir,
+        });
       if (result.hardState.commit > result.lastIndex)
         throw new WalError('ends-early', `the log ends at index ${result.lastIndex}, below its commit index ${result.hardState.commit}`, {
           path: last.path,
