@@ -33,11 +33,17 @@ export interface Neighbour {
 }
 
 export class CountCache {
+  /** Counts below this are not kept. */
+  readonly keysMin: number;
   readonly #groups = new Map<string, Mark[]>();
+
+  constructor(keysMin = countCacheKeysMin) {
+    this.keysMin = keysMin;
+  }
 
   /** Remembers how many keys of `[start, end)` are visible at `rev`. */
   put(rev: number, start: Uint8Array, end: Uint8Array, count: number): void {
-    if (count < countCacheKeysMin) return;
+    if (count < this.keysMin) return;
     const id = groupId(rev, end);
     const marks = this.#groups.get(id) ?? [];
     this.#groups.delete(id);

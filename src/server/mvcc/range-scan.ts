@@ -3,7 +3,6 @@ import { compareBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Backend, KeyRange, VersionCursor } from '../storage/backend.ts';
 import type { CountCache } from './count-cache.ts';
-import { countCacheKeysMin } from './count-cache.ts';
 import { rowKey } from './key-value.ts';
 import { rowsPerClockLook } from './slices.ts';
 
@@ -65,7 +64,8 @@ export class RangeScan {
     const known = total ?? this.#knownTotal();
     if (known !== undefined) {
       this.count = known;
-      if (known - kvs.length >= countCacheKeysMin) this.#o.counts?.put(rev, this.#after(), end, known - kvs.length);
+      const { counts } = this.#o;
+      if (counts !== undefined && known - kvs.length >= counts.keysMin) counts.put(rev, this.#after(), end, known - kvs.length);
       return true;
     }
     return this.#countFrom(this.#after(), clock, until);

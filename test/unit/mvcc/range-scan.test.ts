@@ -1,0 +1,73 @@
+// Counts put together from kept neighbours equal counts made by walking.
+import { expect, test } from 'vitest';
+import { SeededRandom } from '../../../src/base/random.ts';
+import { CountCache, countCacheGroupsMax } from '../../../src/server/mvcc/count-cache.ts';
+import { RangeScan } from '../../../src/server/mvcc/range-scan.ts';
+import { bytes, decodeKv, Harness, keyRange } from './harness.ts';
+import { ListModel } from './list-model.ts';
+
+test.each([1, 2, 3])('seed %d', (seed) => {
+  const random = new SeededRandom(seed);
+  const pick = (n: number): number => random.u32() % n;
+  const h = new Harness();
+  const model = new ListModel();
+  const name = (): string => `k${String(pick(300)).padStart(3, '0')}`;
+  for (let i = 0; i < 800; i++) {
+    const key = name();
+    model.begin();
+    if (pick(4) === 0) {
+      h.delete(key);
+      model.delete(key, undefined);
+    } else {
+      h.put(key, 'v');
+      model.put(key, 'v', 0n);
+    }
+    model.end();
+  }
+  const counts = new CountCache(1);
+  let compacted = 1;
+  const ends = ['', 'k2', 'k250', 'l'];
+  for (let i = 0; i < 4000; i++) {
+    if (pick(500) === 0) {
+      compacted += pick(100);
+      counts.compact(compacted);
+    }
+    const rev = compacted + pick(4) * 40;
+    const key = pick(3) === 0 ? `${name()}\0` : pick(5) === 0 ? 'k' : name();
+    const end = ends[pick(ends.length)] ?? '';
+    if (end !== '' && key >= end) continue;
+    const limit = pick(3) === 0 ? 0 : 1 + pick(60);
+    const current = rev >= model.rev;
+    const scan = new RangeScan({
+      backend: h.backend,
+      counts,
+      key: bytes(key),
+      end: bytes(end),
+      rev: Math.min(rev, model.rev),
+      limit,
+      countOnly: pick(5) === 0,
+      total: current && limit > 0 ? h.backend.countLatest(keyRange(key, end)) : undefined,
+    });
+    h.clock.lookMs = pick(2);
+    while (!scan.advance(h.clock, h.clock.mono())) h.clock.lookMs = pick(2);
+    const expected = model.at(rev, key, end);
+    expect(scan.count).toBe(expected.length);
+    if (scan.kvs.length > 0)
+      expect(scan.kvs.map((b) => decodeKv(b).key)).toEqual(expected.slice(0, limit || undefined).map((kv) => kv.key));
+  }
+});
+
+test('few pagers are remembered, the one unused longest goes first', () => {
+  const counts = new CountCache(1);
+  for (let rev = 1; rev <= countCacheGroupsMax + 1; rev++) {
+    counts.put(rev, bytes('a'), bytes('z'), 5);
+    counts.put(1, bytes(`a${String(rev)}`), bytes('z'), 5);
+  }
+  expect(counts.find(2, bytes('a'), bytes('z'))).toBeUndefined();
+  expect(counts.find(3, bytes('a'), bytes('z'))).toMatchObject({ count: 5, side: 'same' });
+  expect(counts.find(1, bytes('b'), bytes('z'))).toMatchObject({ side: 'below' });
+  expect(counts.find(3, bytes('0'), bytes('z'))).toMatchObject({ side: 'above' });
+  counts.compact(4);
+  expect(counts.find(3, bytes('a'), bytes('z'))).toBeUndefined();
+  expect(counts.find(4, bytes('a'), bytes('z'))).toBeDefined();
+});
