@@ -101,7 +101,7 @@ export class Applier implements TxnScope {
     if (request.downgradeVersionTest !== undefined) return this.#done();
     if (isAuthRequest(request)) {
       const result = this.#auth.apply(request);
-      return result.error === undefined ? succeeded(this.#kv.currentRev, result.body) : result;
+      return result.error === undefined ? atRev(this.#kv.currentRev, result) : result;
     }
     // An entry of a newer schema, or an empty one: no effect, as etcd.
     return this.#done();
@@ -267,6 +267,18 @@ const noBody: readonly Uint8Array[] = [];
 
 function succeeded(rev: number, body: readonly Uint8Array[]): ApplyResult {
   return { error: undefined, rev, body, whenCompacted: undefined };
+}
+
+/** The same answer with a revision. Its body is not looked at: a token is signed only when the answer is sent. */
+function atRev(rev: number, result: ApplyResult): ApplyResult {
+  return {
+    error: undefined,
+    rev,
+    get body() {
+      return result.body;
+    },
+    whenCompacted: undefined,
+  };
 }
 
 function failed(error: Status): ApplyResult {

@@ -46,6 +46,17 @@ export class RangeSet {
   }
 
   has(key: string): boolean {
+    return this.#holding(key) !== undefined;
+  }
+
+  /** True when one of the (merged) ranges holds all of `[start, end)`. A range without keys counts as its start. */
+  covers(start: string, end: string): boolean {
+    const held = this.#holding(start);
+    return held !== undefined && end <= held;
+  }
+
+  /** The end of the range that holds the key. */
+  #holding(key: string): string | undefined {
     // The first range that ends after the key is the only one that can hold it.
     let lo = 0;
     let hi = this.#ends.length;
@@ -54,7 +65,7 @@ export class RangeSet {
       if ((this.#ends[mid] as string) > key) hi = mid;
       else lo = mid + 1;
     }
-    return lo < this.#starts.length && (this.#starts[lo] as string) <= key;
+    return lo < this.#starts.length && (this.#starts[lo] as string) <= key ? this.#ends[lo] : undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Meaning of a Range request: what to read, what to sort and drop, how the answer is put together from stored bytes. */
 import { RangeRequest_SortOrder, RangeRequest_SortTarget, type RangeRequest } from '../../api/gen/etcdserverpb.ts';
-import { Writer } from '../../api/proto-io.ts';
+import type { Writer } from '../../api/proto-io.ts';
 import { compareBytes } from '../../base/bytes.ts';
 import type { RangeQuery, RangeResult } from '../mvcc/types.ts';
 import { storeEnd } from './key-ranges.ts';
