@@ -79,15 +79,6 @@ export function buildConfig(options: Options): BuiltConfig {
       fields: { 'max-request-bytes': number('max-request-bytes'), 'recommended-request-bytes': requestBytesAdvised },
     });
   }
-  let bcryptCost = number('bcrypt-cost');
-  if (bcryptCost < 4 || bcryptCost > 31) {
-    remarks.push({
-      level: 'warn',
-      message: 'use default bcrypt cost instead of the invalid given cost',
-      fields: { 'min-cost': 4, 'max-cost': 31, 'default-cost': 10, 'given-cost': bcryptCost },
-    });
-    bcryptCost = 10;
-  }
   if (number('max-learners') < 0) throw new ConfigError('setup', 'membership: too many learner members in cluster');
   if (bool('unsafe-no-fsync')) {
     remarks.push({ level: 'warn', message: 'unsafe no-fsync is enabled: a crash of the machine loses acknowledged writes', fields: {} });
@@ -140,7 +131,7 @@ export function buildConfig(options: Options): BuiltConfig {
     initialCorruptCheck: gate('InitialCorruptCheck'),
     compactHashCheckTimeMs: number('compact-hash-check-time'),
     compactHashCheckEnabled: gate('CompactHashCheck'),
-    bcryptCost,
+    bcryptCost: number('bcrypt-cost'),
     authToken: text('auth-token'),
     authTokenTtlSeconds: number('auth-token-ttl'),
     leaseCheckpoint: gate('LeaseCheckpoint'),

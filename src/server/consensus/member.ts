@@ -398,7 +398,7 @@ export class Member implements MemberFacade, ReadyEvents {
   }
 
   renewLease(id: bigint, done: (error: Status | undefined, ttl: number) => void): void {
-    this.#askLeader(
+    this.#askLeader<number>(
       (answer) => this.#renewHere(id, answer),
       (lead, answer) => this.#o.transport.renewLease(lead, id, (error, ttl) => answer(error, ttl)),
       (error, ttl) => done(error, ttl ?? 0),
@@ -443,7 +443,7 @@ export class Member implements MemberFacade, ReadyEvents {
   }
 
   leaseTimeToLive(id: bigint, withKeys: boolean, done: (error: Status | undefined, info: LeaseInfo | undefined) => void): void {
-    this.#askLeader(
+    this.#askLeader<LeaseInfo>(
       (answer) =>
         this.#whenLeading((error) => {
           if (error !== undefined) answer(error);

@@ -131,7 +131,12 @@ export class ReadyLoop {
     return this.#applied;
   }
 
-  /** Committed entries that wait to be applied are counted from here. */
+  /** Received snapshots being installed: 0 or 1. */
+  get installing(): number {
+    return this.#installing ? 1 : 0;
+  }
+
+  /** Index of the newest raft snapshot on disk. */
   get snapshotIndex(): number {
     return this.#snapshotIndex;
   }
@@ -144,6 +149,8 @@ export class ReadyLoop {
 
   /** No turn runs after this; what is under way on the disk is not waited for. */
   stop(): void {
+    if (this.#stopped) return;
+    this.#flushCommit();
     this.#stopped = true;
     this.#ticker?.cancel();
   }
@@ -197,7 +204,6 @@ export class ReadyLoop {
       this.#droppedMessages = 0;
     }
     this.#turn();
-    this.#flushCommit();
   }
 
   #turn(): void {
@@ -293,10 +299,10 @@ export class ReadyLoop {
     }
   }
 
-  /** Writes a commit index that no batch has taken along, so that an idle member's WAL knows it. */
+  /** Writes a commit index that no batch has taken along. */
   #flushCommit(): void {
     const hardState = this.#lazyHardState;
-    if (hardState === undefined || this.#stopped) return;
+    if (hardState === undefined) return;
     this.#lazyHardState = undefined;
     this.#o.log.save([], hardState, false, () => {});
   }

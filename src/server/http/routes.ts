@@ -1,0 +1,187 @@
+/** The HTTP side of client and metrics ports. */
+import type { Log } from '../../base/log.ts';
+import type { HttpHandler, HttpRequest, HttpResponse } from '../../wire/http.ts';
+import type { MemberFacade } from '../consensus/facade.ts';
+import { utf8, utf8Text } from '../../base/bytes.ts';
+import { type HealthPages, plainText, refuseMethod } from './health.ts';
+
+export interface RoutesOptions {
+  readonly member: MemberFacade;
+  readonly serverVersion: string;
+  readonly health: HealthPages;
+  /** Prometheus text. */
+  readonly metrics: () => string;
+  readonly log: Log;
+  readonly cors: readonly string[];
+  readonly hostWhitelist: readonly string[];
+  /** Answers `/v3/…` when there is a JSON gateway. */
+  readonly gateway?: HttpHandler | undefined;
+  readonly argv: readonly string[];
+}
+
+/** The client port's HTTP requests. */
+export function clientRoutes(options: RoutesOptions): HttpHandler {
+  const { cors, hostWhitelist, health, log } = options;
+  const anyOrigin = cors.includes('*');
+  const anyHost = hostWhitelist.includes('*');
+  return (request, raw) => {
+    if (!request.secure && !anyHost && !hostAllowed(request.host, hostWhitelist)) {
+      log.warn('rejecting HTTP request to prevent DNS rebinding attacks', { host: request.host });
+      raw.head(421, { 'content-type': plainText });
+      raw.end(unknownHost);
+      return;
+    }
+    const response = withHeaders(raw, corsHeaders(request, cors, anyOrigin));
+    if (request.method === 'OPTIONS') {
+      response.head(200, {});
+      response.end();
+      return;
+    }
+    const { path, query } = split(request.path);
+    if (health.serve(path, query, request, response)) return;
+    switch (path) {
+      case '/metrics':
+        serveMetrics(options, request, response);
+        return;
+      case '/version':
+        if (refuseMethod(request, response)) return;
+        response.head(200, { 'content-type': 'application/json' });
+        response.end(versionJson(options));
+        return;
+      case '/debug/vars':
+        response.head(200, { 'content-type': 'application/json; charset=utf-8' });
+        response.end(debugVars(options));
+        return;
+    }
+    if (options.gateway !== undefined && (path === '/v3' || path.startsWith('/v3/') || path.startsWith('/v3beta/'))) {
+      options.gateway(request, response);
+      return;
+    }
+    notFound(response);
+  };
+}
+
+/** A metrics port serves metrics and probes, nothing else. */
+export function metricsRoutes(options: RoutesOptions): HttpHandler {
+  return (request, response) => {
+    const { path, query } = split(request.path);
+    if (options.health.serve(path, query, request, response)) return;
+    if (path === '/metrics') serveMetrics(options, request, response);
+    else notFound(response);
+  };
+}
+
+/** On a client port whose HTTP has ports of its own. */
+export const noRoutes: HttpHandler = (_request, response) => notFound(response);
+
+function serveMetrics(options: RoutesOptions, request: HttpRequest, response: HttpResponse): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    refuseMethod(request, response);
+    return;
+  }
+  response.head(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores' });
+  response.end(request.method === 'HEAD' ? '' : options.metrics());
+}
+
+function notFound(response: HttpResponse): void {
+  response.head(404, { 'content-type': plainText, 'x-content-type-options': 'nosniff' });
+  response.end('404 page not found\n');
+}
+
+export function versionJson({ member, serverVersion }: Pick<RoutesOptions, 'member' | 'serverVersion'>): string {
+  const storage = member.backend.get('meta', utf8('storageVersion'));
+  return JSON.stringify({
+    etcdserver: serverVersion,
+    etcdcluster: member.cluster.version ?? 'not_decided',
+    storage: storage === undefined ? 'unknown' : utf8Text(storage),
+  });
+}
+
+/** Go's expvar page as far as other programs read it. */
+function debugVars({ member, argv }: RoutesOptions): string {
+  const status = member.raftStatus();
+  const hex = (id: bigint): string => id.toString(16);
+  const states = ['StateFollower', 'StateCandidate', 'StateLeader', 'StatePreCandidate'];
+  const progress = Object.fromEntries(
+    [...status.progress].map(([id, p]) => [hex(id), { match: p.match, next: p.next, state: `StateProgress${p.state}` }]),
+  );
+  const raft = {
+    id: hex(status.id),
+    term: status.term,
+    vote: hex(status.vote),
+    commit: status.commit,
+    lead: hex(status.lead),
+    raftState: states[status.state],
+    applied: status.applied,
+    progress,
+    leadtransferee: hex(status.leadTransferee),
+  };
+  const vars = { cmdline: argv, 'raft.status': raft };
+  return `{\n${Object.entries(vars)
+    .map(([k, v]) => `${JSON.stringify(k)}: ${JSON.stringify(v)}`)
+    .join(',\n')}\n}\n`;
+}
+
+function split(target: string): { path: string; query: URLSearchParams } {
+  const at = target.indexOf('?');
+  return at < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, at), query: new URLSearchParams(target.slice(at + 1)) };
+}
+
+/** Host names are compared without their port. */
+function hostAllowed(host: string, whitelist: readonly string[]): boolean {
+  const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : (host.split(':')[0] ?? '');
+  return whitelist.includes(name) || whitelist.includes(host);
+}
+
+const unknownHost = `
+etcd received your request, but the Host header was unrecognized.
+
+To fix this, choose one of the following options:
+- Call this member by a name that it knows, or by its address
+- Start it with --host-whitelist naming this host
+- Use TLS on the client URL
+`;
+
+function corsHeaders(request: HttpRequest, cors: readonly string[], any: boolean): Readonly<Record<string, string>> {
+  const origin = request.headers.get('origin') ?? '';
+  const allowed = any ? '*' : cors.includes(origin) ? origin : undefined;
+  if (allowed === undefined) return {};
+  return {
+    'access-control-allow-methods': 'POST, GET, OPTIONS, PUT, DELETE',
+    'access-control-allow-origin': allowed,
+    'access-control-allow-headers': 'accept, content-type, authorization',
+  };
+}
+
+/** The same response, with headers that every answer gets. */
+function withHeaders(response: HttpResponse, extra: Readonly<Record<string, string>>): HttpResponse {
+  if (Object.keys(extra).length === 0) return response;
+  return {
+    head: (status, headers) => response.head(status, { ...extra, ...headers }),
+    write(chunk) {
+      if (!response.headSent) response.head(200, extra);
+      return response.write(chunk);
+    },
+    end(chunk) {
+      if (!response.headSent) response.head(200, extra);
+      response.end(chunk);
+    },
+    get onDrain() {
+      return response.onDrain;
+    },
+    set onDrain(fn) {
+      response.onDrain = fn;
+    },
+    get headSent() {
+      return response.headSent;
+    },
+    get ended() {
+      return response.ended;
+    },
+    get bufferedBytes() {
+      return response.bufferedBytes;
+    },
+  };
+}
