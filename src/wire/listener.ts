@@ -83,7 +83,7 @@ export class Listener {
       peerOf: peerOfSocket,
       secureOf: isSecure,
     });
-    this.#server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#connection(socket));
+    this.#server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.accept(socket));
     this.#tls = options.tls === undefined ? undefined : this.#tlsServer(options.tls);
   }
 
@@ -146,7 +146,8 @@ export class Listener {
     this.#tls?.close();
   }
 
-  #connection(socket: Socket): void {
+  /** Serves a connection that was accepted elsewhere, without delay and paused (`noDelay`, `pauseOnConnect`): a port bound before it is served. */
+  accept(socket: Socket): void {
     const { limits, clock } = this.#options.grpc;
     if (this.#draining || this.#sockets.size >= limits.connectionsMax) {
       socket.destroy();
