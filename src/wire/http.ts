@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { PeerInfo } from './call.ts';
+import type { HeaderField } from './server-call.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -72,4 +73,26 @@ export function readBody(request: HttpRequest, bytesMax: number, done: (body: Ui
     before?.();
     finish(undefined, true);
   };
+}
+
+/** Joins repeated headers as HTTP allows. */
+export function headerMap(fields: readonly HeaderField[]): ReadonlyMap<string, string> {
+  const out = new Map<string, string>();
+  for (const { name, value } of fields) {
+    const before = out.get(name);
+    out.set(name, before === undefined ? value : name === 'cookie' ? `${before}; ${value}` : `${before}, ${value}`);
+  }
+  return out;
+}
+
+/** Headers that mean something in HTTP/1.1 only are left out. */
+const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
+export function lowerNames(headers: HttpHeaders): Record<string, string | string[]> {
+  const out: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const lower = name.toLowerCase();
+    if (!hopHeaders.has(lower)) out[lower] = typeof value === 'string' ? value : [...value];
+  }
+  return out;
 }

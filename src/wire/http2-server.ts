@@ -15,7 +15,7 @@ import { Code, type Status } from '../api/status.ts';
 import type { BindingOptions, ServerBinding } from './binding.ts';
 import type { PeerInfo } from './call.ts';
 import { encodeMessage } from './grpc-text.ts';
-import type { HttpHeaders, HttpRequest, HttpResponse } from './http.ts';
+import { headerMap, lowerNames, type HttpHeaders, type HttpRequest, type HttpResponse } from './http.ts';
 import { KeepalivePolicy, keepalivePeriodMs } from './keepalive.ts';
 import { isGrpcContentType, ServerCall, type CallCarrier, type CallHead, type HeaderField } from './server-call.ts';
 
@@ -201,7 +201,7 @@ class GrpcStream implements CallCarrier {
     this.#options = options;
     this.#keepalive = keepalive;
     this.#startedMs = options.grpc.clock.mono();
-    this.call = new ServerCall(options.grpc, head, this, peer, this.#startedMs);
+    this.call = new ServerCall(options.grpc, head, this, peer, this.#startedMs, head.timeoutMs);
     stream.on('wantTrailers', () => {
       if (stream.destroyed) return;
       stream.sendTrailers(this.#trailers ?? statusHeaders(okStatus));
@@ -337,23 +337,13 @@ function fieldsOf(headers: IncomingHttpHeaders): HeaderField[] {
   return fields;
 }
 
-export interface Http2RequestInit {
+interface Http2RequestInit {
   readonly method: string;
   readonly path: string;
   readonly authority: string;
   readonly fields: readonly HeaderField[];
   readonly peer: PeerInfo;
   readonly secure: boolean;
-}
-
-/** Joins repeated headers as HTTP allows. */
-export function headerMap(fields: readonly HeaderField[]): ReadonlyMap<string, string> {
-  const out = new Map<string, string>();
-  for (const { name, value } of fields) {
-    const before = out.get(name);
-    out.set(name, before === undefined ? value : name === 'cookie' ? `${before}; ${value}` : `${before}, ${value}`);
-  }
-  return out;
 }
 
 class Http2Request implements HttpRequest {
@@ -440,16 +430,4 @@ class Http2Response implements HttpResponse {
     if (chunk === undefined) this.#stream.end();
     else this.#stream.end(chunk);
   }
-}
-
-/** Headers that mean something in HTTP/1.1 only are left out. */
-const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
-
-export function lowerNames(headers: HttpHeaders): Record<string, string | string[]> {
-  const out: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase();
-    if (!hopHeaders.has(lower)) out[lower] = typeof value === 'string' ? value : [...value];
-  }
-  return out;
 }

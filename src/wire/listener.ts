@@ -20,6 +20,7 @@ import type { PeerInfo } from './call.ts';
 import { Http1Binding } from './http1.ts';
 import { Http2Binding } from './http2-server.ts';
 import type { HttpHandler, UpgradeHandler } from './http.ts';
+import { NativeBinding } from './native-server.ts';
 import type { GrpcServer } from './server-call.ts';
 
 export interface ListenAddress {
@@ -45,7 +46,7 @@ export interface ListenerOptions {
   readonly http: HttpHandler;
   readonly upgrade?: UpgradeHandler | undefined;
   readonly tls?: ListenerTls | undefined;
-  /** Which HTTP/2 binding serves. */
+  /** Which HTTP/2 binding serves; our own by default. */
   readonly binding?: BindingKind | undefined;
   readonly log?: Log | undefined;
   /** Plain HTTP only: HTTP/2 is not served (etcd's `--listen-client-http-urls` with a split port, metrics URLs). */
@@ -75,7 +76,7 @@ export class Listener {
     this.#log = options.log ?? silentLog;
     const { grpc } = options;
     const http: HttpHandler = options.grpcOnly === true ? notFound : options.http;
-    this.#http2 = new Http2Binding({ grpc, http });
+    this.#http2 = options.binding === 'http2' ? new Http2Binding({ grpc, http }) : new NativeBinding({ grpc, http });
     this.#http1 = new Http1Binding({
       limits: grpc.limits,
       handler: http,

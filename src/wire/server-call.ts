@@ -225,15 +225,18 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
   #wantsDrain = false;
   #draining = false;
 
-  /** `head.entry` must be set; a refused head gets no call. `nowMs` is the monotonic time of arrival. */
-  constructor(server: GrpcServer, head: CallHead, carrier: CallCarrier, peer: PeerInfo, nowMs: number) {
+  /**
+   * `head.entry` must be set; a refused head gets no call. `nowMs` is the monotonic time of arrival. `timeoutMs` is given apart from the head,
+   * so that requests which differ in nothing else can share one.
+   */
+  constructor(server: GrpcServer, head: CallHead, carrier: CallCarrier, peer: PeerInfo, nowMs: number, timeoutMs: number) {
     this.#server = server;
     this.#head = head;
     this.#entry = head.entry as MethodEntry;
     this.#carrier = carrier;
     this.peer = peer;
     this.#startedMs = nowMs;
-    this.deadline = nowMs + head.timeoutMs;
+    this.deadline = nowMs + timeoutMs;
     server.openCalls++;
     this.#entry.observer.started();
   }
@@ -255,11 +258,15 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     return this.#reader?.heldBytes ?? 0;
   }
 
+  /** All that the method takes has come: what the client still owes is the end of its side. */
+  get inputComplete(): boolean {
+    return this.#messages > 0 && !this.#entry.method.requestStream;
+  }
+
   /** Arms the deadline and lets a streaming handler begin. The binding calls it once, when it is ready to be answered. */
   start(): void {
-    const timeoutMs = this.#head.timeoutMs;
-    if (timeoutMs !== Infinity) {
-      if (timeoutMs <= 0) {
+    if (this.deadline !== Infinity) {
+      if (this.deadline <= this.#startedMs) {
         this.#finish(errors.contextDeadlineExceeded);
         return;
       }
@@ -348,6 +355,8 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
       this.#sendBody([this.#entry.method.response.encode(response as never)], true);
       return;
     }
+    // Before the carrier, which may find that the stream is over and say so.
+    this.done = true;
     const bytes = this.#carrier.sendMessage(this.#entry.method.response as Codec<unknown>, response, true);
     this.#entry.observer.sent(bytes);
     this.#close(Code.OK);
@@ -411,6 +420,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
       this.#finish({ code: Code.ResourceExhausted, message: `grpc: trying to send message larger than max (${bytes} vs. ${limit})` });
       return;
     }
+    if (last) this.done = true;
     if (this.#head.gzip && bytes >= gzipAnswerBytesMin && bytes <= gzipAnswerBytesMax) {
       const zipped = gzipSync(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), { level: zlibConstants.Z_BEST_SPEED });
       this.#carrier.sendParts([zipped], zipped.length, true, last);
@@ -421,6 +431,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
 
   /** Sends a status and ends the call. */
   #finish(status: Status): void {
+    this.done = true;
     this.#carrier.sendStatus(status);
     this.#close(status.code);
   }

@@ -8,6 +8,8 @@ import type { BindingKind } from '../../../src/wire/listener.ts';
 import { connect, TestServer, until, type ChannelKind } from './fixture.ts';
 
 const combinations: readonly (readonly [BindingKind, ChannelKind])[] = [
+  ['native', 'grpc-js'],
+  ['native', 'http2'],
   ['http2', 'grpc-js'],
   ['http2', 'http2'],
   ['http2', 'in-process'],
