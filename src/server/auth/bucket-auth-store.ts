@@ -9,7 +9,7 @@
  * Every change moves the auth revision by one. A request carries the revision at which its user was known; when it is applied at a later one,
  * it is refused, for the user may have changed (G-A-2).
  */
-import type { Permission} from '../../api/gen/authpb.ts';
+import type { Permission } from '../../api/gen/authpb.ts';
 import { Role, User } from '../../api/gen/authpb.ts';
 import {
   AuthenticateResponse,
@@ -395,12 +395,14 @@ export class BucketAuthStore implements AuthStore {
     const compare = (hash: string): void => {
       this.#hasher.compare(password, hash, (failure, matches) => {
         if (failure !== undefined) done(hasherStatus(failure));
-        else if (user === undefined || !matches) this.#refuse(name, 'wrong user or password', errors.authFailed, done);
+        else if (user === undefined || user.password.length === 0 || !matches)
+          this.#refuse(name, 'wrong user or password', errors.authFailed, done);
         // The user got another password, or is gone, while the worker compared.
         else if (this.#users.get(name)?.password !== user.password) this.#checkPassword(name, password, done);
         else done(undefined);
       });
     };
+    // A user whose password was changed to nothing is locked out.
     if (user !== undefined && user.password.length !== 0) compare(utf8Text(user.password));
     else this.#decoy(compare, done);
   }
