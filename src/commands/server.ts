@@ -1,0 +1,242 @@
+/** `tsetcd server` (and the program called `etcd`): the process around a member. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { CorruptError } from '../server/storage/backend.ts';
+import { DiskError } from '../base/disk.ts';
+import { createLog, type HostLog, openSink, type LogLevel } from '../host/log.ts';
+import { ExitCode, exitWith, onStopSignal, onUncaught } from '../host/process.ts';
+import { PasswordWorker } from '../host/password-worker.ts';
+import { processFigures } from '../host/process-figures.ts';
+import { RealClock } from '../host/real-clock.ts';
+import { RealDisk } from '../host/real-disk.ts';
+import { RealRandom } from '../host/real-random.ts';
+import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-options.ts';
+import { BootstrapError } from '../server/bootstrap/bootstrap.ts';
+import { DataDirBusy, DataRefused } from '../server/bootstrap/data-dir.ts';
+import { buildConfig, type BuiltConfig } from '../server/config/build-config.ts';
+import { ConfigError, type Options, readOptions } from '../server/config/options.ts';
+import { helpText, usageText, versionText } from '../server/config/usage.ts';
+import { MemberRemoved, type RunningServer, type ServerOptions, startServer } from '../server/server.ts';
+import { makeTokens } from '../server/tokens.ts';
+import { WalError } from '../server/storage/wal/errors.ts';
+
+export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  const runtime = {
+    name: `node${process.versions.node}`,
+    os: process.platform,
+    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    cpus: availableParallelism(),
+    argv: [process.argv[1] ?? 'etcd', ...process.argv.slice(2)],
+  };
+  if (argv[0] === 'gateway' || argv[0] === 'grpc-proxy') {
+    process.stderr.write(`${argv[0]} is not supported by this build\n`);
+    process.exit(ExitCode.Startup);
+  }
+  const { options, log, config } = await configure(argv, env, runtime.argv);
+  if (options.values.get('help') === true || options.values.get('h') === true) {
+    process.stdout.write(helpText());
+    process.exit(0);
+  }
+  if (options.values.get('version') === true) {
+    process.stdout.write(versionText({ runtime: runtime.name, os: runtime.os, arch: runtime.arch }));
+    process.exit(0);
+  }
+
+  onUncaught(log, exitCodeOf);
+  const { config: server } = config;
+  const disk = new RealDisk({ unsafeNoFsync: server.unsafeNoFsync });
+  const initialized = disk.stat(`${server.dataDir}/member`) !== undefined;
+  if (initialized) log.info('server has already been initialized', { 'data-dir': server.dataDir, 'dir-type': 'member' });
+  else log.info('Initialize and start etcd server', { 'data-dir': server.dataDir, 'dir-type': 'empty' });
+
+  const clock = new RealClock();
+  const random = new RealRandom();
+  let running: RunningServer | undefined;
+  let stopping = false;
+  try {
+    const serverOptions: ServerOptions = {
+      config: server,
+      disk,
+      clock,
+      random,
+      log,
+      hasher: new PasswordWorker(),
+      tokens: makeTokens(parseTokenOptions(server.authToken), {
+        clock,
+        random,
+        simpleTtlMs: server.authTokenTtlSeconds * 1000,
+        readFile: (path) => readFileSync(path),
+      }),
+      runtime,
+      figures: processFigures,
+      listen: true,
+      onFatal(error) {
+        if (error instanceof MemberRemoved) {
+          // As etcd: the member ends by itself and in order.
+          void running?.stop().finally(() => exitWith(log, 0));
+          return;
+        }
+        log.fatal('stopping the member: it cannot go on', { error, code: (error as { code?: unknown }).code });
+        exitWith(log, exitCodeOf(error));
+      },
+    };
+    const starting = startServer(serverOptions);
+    onStopSignal(log, async () => {
+      stopping = true;
+      const closing = {
+        name: server.name,
+        'data-dir': server.dataDir,
+        'advertise-peer-urls': server.initialAdvertisePeerUrls,
+        'advertise-client-urls': server.advertiseClientUrls,
+      };
+      log.info('closing etcd server', closing);
+      await (await starting).stop();
+      log.info('closed etcd server', closing);
+    });
+    running = await starting;
+  } catch (error) {
+    if (stopping) return;
+    startupFailure(log, error);
+  }
+  notifyInitDaemon(log, env);
+}
+
+interface Configured {
+  readonly options: Options;
+  readonly log: HostLog;
+  readonly config: BuiltConfig;
+}
+
+/** Options, log and configuration; a bad command line or configuration ends the process here, in etcd's way. */
+async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
+  const fallback = createLog({ level: 'info', format: 'json', sinks: [openSink('default')] });
+  const usesFile = (env.ETCD_CONFIG_FILE ?? '') !== '' || argv.some((a) => /^--?config-file(=|$)/.test(a));
+  const yaml = usesFile ? await import('yaml') : undefined;
+  let options: Options;
+  try {
+    options = readOptions({
+      argv,
+      env,
+      readFile: (path) => {
+        try {
+          return readFileSync(path, 'utf8');
+        } catch (error) {
+          const code = (error as NodeJS.ErrnoException).code;
+          throw new Error(`open ${path}: ${code === 'ENOENT' ? 'no such file or directory' : String(code)}`, { cause: error });
+        }
+      },
+      parseYaml: (text) => {
+        const document = yaml?.parseDocument(text);
+        const bad = document?.errors[0];
+        if (bad !== undefined) throw new Error(bad.message.split('\n')[0] ?? 'bad document');
+        return document?.toJS() as unknown;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    configFailure(fallback, error, args);
+  }
+  if (options.values.get('help') === true || options.values.get('h') === true || options.values.get('version') === true) {
+    return { options, log: fallback, config: undefined as never };
+  }
+  const log = openConfiguredLog(options) ?? fallback;
+  try {
+    const config = buildConfig(options);
+    for (const r of config.remarks) log[r.level](r.message, r.fields);
+    log.info('Running: ', { args });
+    return { options, log, config };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    configFailure(log, error, args);
+  }
+}
+
+/** Undefined when the values are bad: the checks that follow say so on the fallback log. */
+function openConfiguredLog(options: Options): HostLog | undefined {
+  const level = options.values.get('log-level') as string;
+  const format = options.values.get('log-format') as string;
+  const outputs = options.values.get('log-outputs') as readonly string[];
+  const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
+  if (!levels.includes(level) || (format !== 'json' && format !== 'console') || outputs.includes('systemd/journal')) return undefined;
+  const wanted = [...new Set(outputs.length === 0 ? ['default'] : outputs)];
+  return createLog({ level: level as LogLevel, format, sinks: wanted.filter((o) => o !== '/dev/null').map(openSink) });
+}
+
+function configFailure(log: HostLog, error: ConfigError, args: readonly string[]): never {
+  switch (error.kind) {
+    case 'usage':
+      process.stderr.write(`${error.message}\n${usageText}\n`);
+      exitWith(log, ExitCode.Usage);
+    // eslint-disable-next-line no-fallthrough -- exitWith does not return
+    case 'fatal':
+      log.fatal(error.message, error.fields);
+      exitWith(log, ExitCode.Startup);
+    // eslint-disable-next-line no-fallthrough -- as above
+    case 'verify':
+      log.info('Running: ', { args });
+      log.warn('failed to verify flags', { error: error.message });
+      if (error.fields['advertise-client-urls'] === 'missing') log.warn('advertise client URLs are not set', { error: error.message });
+      exitWith(log, ExitCode.Startup);
+    // eslint-disable-next-line no-fallthrough -- as above
+    case 'setup':
+      log.info('Running: ', { args });
+      log.fatal('discovery failed', { error: error.message });
+      exitWith(log, ExitCode.Startup);
+  }
+}
+
+function startupFailure(log: HostLog, error: unknown): never {
+  if (error instanceof BootstrapError || error instanceof TokenOptionsError) log.fatal('discovery failed', { error });
+  else if (error instanceof DataRefused || error instanceof WalError || error instanceof CorruptError)
+    log.fatal('refused the data directory', { error });
+  else if (error instanceof DataDirBusy) log.fatal('failed to lock the data directory', { error });
+  else if (error instanceof DiskError) log.fatal('failed to use the data directory', { error, path: error.path, errno: error.code });
+  else if (isListenError(error)) log.fatal('discovery failed', { error: listenText(error) });
+  else log.fatal('failed to start', { error, stack: error instanceof Error ? error.stack : undefined });
+  exitWith(log, exitCodeOf(error));
+}
+
+interface ListenError {
+  readonly syscall: string;
+  readonly code: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+function isListenError(error: unknown): error is ListenError {
+  return error instanceof Error && (error as { syscall?: unknown }).syscall === 'listen';
+}
+
+/** As Go words it. */
+function listenText(error: ListenError): string {
+  const words: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'bind: address already in use',
+    EADDRNOTAVAIL: 'bind: cannot assign requested address',
+    EACCES: 'bind: permission denied',
+  };
+  return `listen tcp ${error.address ?? ''}:${error.port ?? ''}: ${words[error.code] ?? error.code}`;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof DataRefused || error instanceof CorruptError) return ExitCode.DataRefused;
+  if (error instanceof WalError) return error.code === 'locked' ? ExitCode.Startup : ExitCode.DataRefused;
+  if (error instanceof DiskError) return ExitCode.Disk;
+  if (error instanceof BootstrapError || error instanceof DataDirBusy || error instanceof TokenOptionsError || isListenError(error))
+    return ExitCode.Startup;
+  return ExitCode.Internal;
+}
+
+/** systemd's readiness protocol needs a datagram socket, which Node has not: systemd's own tool sends it. */
+function notifyInitDaemon(log: HostLog, env: NodeJS.ProcessEnv): void {
+  log.info('notifying init daemon');
+  if (env.NOTIFY_SOCKET === undefined || env.NOTIFY_SOCKET === '') {
+    log.info('successfully notified init daemon');
+    return;
+  }
+  void import('node:child_process').then(({ execFile }) => {
+    execFile('systemd-notify', ['--ready', `--pid=${process.pid}`], { timeout: 5000 }, (error) => {
+      if (error === null) log.info('successfully notified init daemon');
+      else log.error('failed to notify systemd for readiness', { error });
+    });
+  });
+}

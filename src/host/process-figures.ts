@@ -1,0 +1,37 @@
+/** The process as its metrics show it. Read when metrics are read, never otherwise. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Clock ticks a second and bytes a page, fixed on the Linux systems we run on. */
+const pageBytes = 4096;
+
+function statusField(field: number): number {
+  try {
+    return Number(readFileSync('/proc/self/statm', 'latin1').split(' ')[field]) * pageBytes;
+  } catch {
+    return process.memoryUsage().rss;
+  }
+}
+
+export const processFigures = {
+  cpuSeconds(): number {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  },
+  residentBytes: (): number => statusField(1),
+  virtualBytes: (): number => statusField(0),
+  openFds(): number {
+    try {
+      return readdirSync('/proc/self/fd').length;
+    } catch {
+      return 0;
+    }
+  },
+  maxFds(): number {
+    try {
+      return Number(/Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? 0);
+    } catch {
+      return 0;
+    }
+  },
+  startSeconds: (): number => Math.round((performance.timeOrigin / 1000) * 100) / 100,
+};

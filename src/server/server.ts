@@ -1,0 +1,545 @@
+/**
+ * A whole member: builds every part in order, stops them in reverse. Nothing here is about the process (signals, exit codes, argv): that is
+ * the entry's, so that a member can live inside a test.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Disk, DiskError, DiskLock } from '../base/disk.ts';
+import { formatDuration } from '../base/duration.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { RawNode } from '../raft/raw-node.ts';
+import { HandlerTable } from '../wire/call.ts';
+import { InProcessChannel } from '../wire/in-process.ts';
+import { defaultWireLimits, type WireLimits } from '../wire/limits.ts';
+import type { Listener } from '../wire/listener.ts';
+import { BucketAlarmStore } from './alarm/bucket-alarm-store.ts';
+import { Applier } from './apply/applier.ts';
+import { BackendQuota } from './apply/quota.ts';
+import { BucketAuthStore } from './auth/bucket-auth-store.ts';
+import type { PasswordHasher } from './auth/password-hasher.ts';
+import type { TokenProvider } from './auth/tokens.ts';
+import { bootstrap, checkInitialCluster, isInitialized } from './bootstrap/bootstrap.ts';
+import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
+import type { ServerConfig } from './config/config.ts';
+import { minClusterVersion, serverVersion } from './config/usage.ts';
+import type { DurableLog, SnapshotFiles } from './consensus/durable.ts';
+import { Member } from './consensus/member.ts';
+import { nullTransport, type PeerTransport } from './consensus/peer-transport.ts';
+import { addressText, ReservedPort } from './http/addresses.ts';
+import { HealthPages } from './http/health.ts';
+import { peerRoutes } from './http/peer-routes.ts';
+import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
+import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
+import { LeaseStore, minLeaseTtl } from './lease/lease-store.ts';
+import { startAutoCompaction } from './maintenance/auto-compaction.ts';
+import { startPurge } from './maintenance/purge.ts';
+import { BucketCluster } from './membership/bucket-cluster.ts';
+import { Store } from './mvcc/store.ts';
+import { registerServices } from './services/services.ts';
+import type { SnapshotSource } from './services/snapshot-source.ts';
+import type { Backend } from './storage/backend.ts';
+import { openBackend } from './storage/revlog/log-backend.ts';
+import type { Snapshotter } from './storage/snap/snapshotter.ts';
+import type { WAL } from './storage/wal/wal.ts';
+import { snapshotSource } from './snapshot.ts';
+
+/** Time open calls get to end when the member stops. */
+const graceMs = 2000;
+/** etcd's raft settings. */
+const maxSizePerMsgBytes = 1 << 20;
+const maxInflightMsgs = 512;
+/** Committed entries handed out and not yet applied: a slow apply must not gather them without bound. */
+const maxCommittedBytes = 64 << 20;
+/** Time between checkpoints of one lease. */
+const checkpointIntervalMs = 5 * 60_000;
+
+export interface ServerOptions {
+  readonly config: ServerConfig;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly hasher: PasswordHasher;
+  /** Made from `config.authToken`. */
+  readonly tokens: TokenProvider;
+  readonly runtime: {
+    readonly name: string;
+    readonly os: string;
+    readonly arch: string;
+    readonly cpus: number;
+    readonly argv: readonly string[];
+  };
+  readonly figures?: ProcessFigures | undefined;
+  /** False for a member that is only called inside the process. */
+  readonly listen: boolean;
+  /** The peers' side; a member alone needs none. */
+  readonly transport?: PeerTransport | undefined;
+  /**
+   * The member cannot go on: its disk failed, or it was removed from the cluster. The caller ends the process or the embedded member; nothing
+   * is acknowledged any more.
+   */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** The member has applied its own removal from the cluster. */
+export class MemberRemoved extends Error {
+  readonly code = 'member-removed';
+}
+
+export interface RunningServer {
+  readonly member: Member;
+  readonly table: HandlerTable;
+  readonly metrics: ServerMetrics;
+  /** URLs with the ports that the system picked. */
+  readonly clientUrls: readonly string[];
+  readonly peerUrls: readonly string[];
+  readonly metricsUrls: readonly string[];
+  /** A way to call this member inside the process. */
+  channel(): InProcessChannel;
+  stop(): Promise<void>;
+}
+
+/** Resolves once the member serves clients. @throws what keeps it from starting: BootstrapError, DataRefused, DiskError, WalError, … */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const undo: (() => void | Promise<void>)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const fn of undo.splice(0).reverse()) await fn();
+  };
+  try {
+    return await build(options, undo, stopAll);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function build(options: ServerOptions, undo: (() => void | Promise<void>)[], stopAll: () => Promise<void>): Promise<RunningServer> {
+  const { config, disk, clock, random, log, listen, runtime } = options;
+  const transport = options.transport ?? nullTransport;
+  const started = clock.mono();
+
+  const ports = listen ? await reservePorts(config, log, undo) : { client: [], peer: [], metrics: [] };
+  const paths = dataPaths(config);
+  logStart(options, isInitialized(disk, paths));
+  if (!isInitialized(disk, paths)) checkInitialCluster(config);
+
+  const lock: DiskLock = openDataDir(disk, paths, log);
+  undo.push(() => lock.release());
+
+  let fatal = false;
+  const onFatal = (error: Error): void => {
+    if (fatal) return;
+    fatal = true;
+    options.onFatal(error);
+  };
+  const metrics = new ServerMetrics(config.metricsLevel);
+
+  const openStart = clock.mono();
+  const backend = await openBackend({
+    disk,
+    clock,
+    log,
+    dir: paths.backendDir,
+    options: { batchIntervalMs: config.backendBatchIntervalMs, batchOps: config.backendBatchLimit },
+    onFatal,
+  });
+  let backendOpen = true;
+  undo.push(async () => {
+    if (backendOpen && !fatal) await backend.close();
+    backendOpen = false;
+  });
+  log.info('opened backend db', { path: paths.backendDir, took: formatDuration(clock.mono() - openStart) });
+  log.info('restore consistentIndex', { index: backend.consistentIndex });
+  await maybeDefragment(config, backend, log, clock);
+
+  log.info('bootstrapping cluster');
+  log.info('bootstrapping storage');
+  const state = await bootstrap({
+    config,
+    serverVersion,
+    disk,
+    clock,
+    log,
+    paths,
+    backend,
+    walObserver: metrics.wal,
+    onDiskError: (error: DiskError) => onFatal(error),
+  });
+  const { memberId, clusterId, wal, snapshotter } = state;
+  undo.push(async () => {
+    snapshotter.close();
+    await wal.close();
+  });
+  if (state.repaired) metrics.walRepairs.inc();
+  log.info('bootstrapping raft');
+  log.info('starting local member', { 'local-member-id': memberId, 'cluster-id': clusterId });
+  log.info('bootstrap successfully');
+
+  const raftLog = log.named('raft');
+  const raft = new RawNode({
+    id: memberId,
+    electionTicks: Math.floor(config.electionMs / config.heartbeatMs),
+    heartbeatTicks: 1,
+    preVote: config.preVote,
+    checkQuorum: true,
+    leaseBasedReads: false,
+    maxSizePerMsgBytes,
+    maxInflightMsgs,
+    maxInflightBytes: 0,
+    maxUncommittedBytes: 0,
+    maxCommittedBytes,
+    disableProposalForwarding: false,
+    random,
+    log: raftLog,
+    initial: state.raftInitial,
+  });
+
+  const cluster = new BucketCluster(backend, clusterId);
+  const lessor = new LeaseStore({
+    clock,
+    backend,
+    minTtl: minLeaseTtl(config.electionMs, config.heartbeatMs),
+    checkpointIntervalMs: config.leaseCheckpoint ? checkpointIntervalMs : undefined,
+    persistCheckpoints: () => config.leaseCheckpointPersist || (cluster.version !== undefined && cluster.version >= '3.6.0'),
+  });
+  const auth = new BucketAuthStore({
+    backend,
+    tokens: options.tokens,
+    hasher: options.hasher,
+    bcryptCost: config.bcryptCost,
+    certificateUsers: false,
+    log,
+  });
+  undo.push(() => auth.close());
+  if (config.authToken.startsWith('simple')) log.warn('simple token is not cryptographically signed');
+  const kv = new Store({
+    backend,
+    clock,
+    log,
+    compactionBatchRows: config.compactionBatchLimit,
+    compactionSleepMs: config.compactionSleepMs,
+  });
+  undo.push(() => kv.close());
+  log.info('kvstore restored', { 'current-rev': kv.currentRev });
+  logQuota(config, log);
+  const alarms = new BucketAlarmStore(backend);
+  const applier = new Applier({ kv, backend, lessor, alarms, auth, cluster, quota: new BackendQuota(config.quotaBackendBytes, backend) });
+
+  const member: Member = new Member({
+    config,
+    serverVersion,
+    memberId,
+    clusterId,
+    clock,
+    random,
+    log,
+    raft,
+    durableLog: durableLog(wal),
+    snapshots: snapshotFiles(snapshotter, metrics, clock, onFatal),
+    transport,
+    snapshotIndex: state.snapshotIndex,
+    backend,
+    kv,
+    lessor,
+    auth,
+    alarms,
+    cluster,
+    applier,
+    installSnapshot: () => onFatal(new Error('received a database snapshot, but this build has no peers')),
+    onApplied: metrics.applied,
+    onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
+  });
+  raft.snapshotSource = () => {
+    const index = member.appliedIndex;
+    const term = raft.termAt(index);
+    return term === undefined ? undefined : member.snapshotOf(index, term);
+  };
+
+  const table = new HandlerTable();
+  const snapshots: SnapshotSource = snapshotSource(() => member.backend, log);
+  registerServices(table, member, { snapshots });
+  metrics.countClients(table);
+  metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });
+  if (options.figures !== undefined) metrics.bindProcess(options.figures);
+
+  log.info('starting etcd server', {
+    'local-member-id': memberId,
+    'local-server-version': serverVersion,
+    ...(cluster.version === undefined
+      ? { 'cluster-version': 'to_be_decided' }
+      : { 'cluster-id': clusterId, 'cluster-version': cluster.version }),
+  });
+  log.info('now serving peer/client/metrics', {
+    'local-member-id': memberId,
+    'initial-advertise-peer-urls': config.initialAdvertisePeerUrls,
+    'listen-peer-urls': config.listenPeerUrls,
+    'advertise-client-urls': config.advertiseClientUrls,
+    'listen-client-urls': config.listenClientUrls,
+    'listen-metrics-urls': config.listenMetricsUrls,
+  });
+
+  const front = listen ? await openFront(options, member, table, metrics) : undefined;
+  if (front !== undefined) {
+    for (const port of ports.metrics) {
+      log.info('serving metrics', { address: port.url });
+      undo.push(front.serveMetrics(port));
+    }
+  }
+
+  await new Promise<void>((resolve) => {
+    member.start(resolve);
+    undo.push(() => member.stop());
+    const purge = startPurge({ config, clock, log, wal, snapshotter, walDir: paths.walDir, snapDir: paths.snapDir });
+    undo.push(() => purge.stop());
+    if (front !== undefined) {
+      for (const port of ports.peer) {
+        log.info('serving peer traffic', { address: addressText(port.url) });
+        undo.push(front.servePeers(port));
+      }
+    }
+  });
+  const compaction = startAutoCompaction(member, log);
+  undo.push(() => compaction.stop());
+
+  if (front !== undefined) {
+    for (const port of ports.client) {
+      log.info('ready to serve client requests');
+      undo.push(front.serveClients(port));
+      log.info('serving client traffic insecurely; this is strongly discouraged!', {
+        traffic: 'grpc+http',
+        address: addressText(port.url),
+      });
+    }
+  }
+  log.debug('started', { took: formatDuration(clock.mono() - started) });
+
+  const channels = new Set<InProcessChannel>();
+  return {
+    member,
+    table,
+    metrics,
+    clientUrls: ports.client.map((p) => p.boundUrl),
+    peerUrls: ports.peer.map((p) => p.boundUrl),
+    metricsUrls: ports.metrics.map((p) => p.boundUrl),
+    channel() {
+      const channel = new InProcessChannel({ table, clock, observer: metrics.observer() });
+      channels.add(channel);
+      return channel;
+    },
+    async stop() {
+      await new Promise<void>((resolve) => member.handOver(resolve));
+      // Streams and waiting calls end first, with "server stopped", so that the listeners have nothing left to wait for.
+      member.stop();
+      await stopAll();
+      for (const channel of channels) channel.close();
+    },
+  };
+}
+
+interface Ports {
+  readonly client: readonly ReservedPort[];
+  readonly peer: readonly ReservedPort[];
+  readonly metrics: readonly ReservedPort[];
+}
+
+/** Bound before any data is touched: a port in use must not leave a data directory behind. */
+async function reservePorts(config: ServerConfig, log: Log, undo: (() => void | Promise<void>)[]): Promise<Ports> {
+  const reserve = async (urls: readonly string[]): Promise<ReservedPort[]> => {
+    const ports: ReservedPort[] = [];
+    for (const url of new Set(urls)) {
+      const port = await ReservedPort.bind(url);
+      undo.push(() => port.close());
+      ports.push(port);
+    }
+    return ports;
+  };
+  log.info('configuring peer listeners', { 'listen-peer-urls': config.listenPeerUrls });
+  const peer = await reserve(config.listenPeerUrls);
+  log.info('configuring client listeners', { 'listen-client-urls': config.listenClientUrls });
+  const client = await reserve(config.listenClientUrls);
+  const metrics = await reserve(config.listenMetricsUrls);
+  return { client, peer, metrics };
+}
+
+interface Front {
+  /** Each serves a port and returns the way to stop. */
+  serveClients(port: ReservedPort): () => Promise<void>;
+  serveMetrics(port: ReservedPort): () => Promise<void>;
+  servePeers(port: ReservedPort): () => Promise<void>;
+}
+
+async function openFront(options: ServerOptions, member: Member, table: HandlerTable, metrics: ServerMetrics): Promise<Front> {
+  const { config, clock, log, runtime } = options;
+  // Loaded only by members that listen.
+  const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
+  const grpc = new GrpcServer({ table, limits: wireLimits(config), clock, observer: metrics.observer() });
+  const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
+  const routes: RoutesOptions = {
+    member,
+    serverVersion,
+    health: new HealthPages(member, log, metrics.health),
+    metrics: () => metrics.text(),
+    log,
+    cors: config.cors,
+    hostWhitelist: config.hostWhitelist,
+    argv: runtime.argv,
+  };
+  const serve = (port: ReservedPort, listener: Listener, grace: number): (() => Promise<void>) => {
+    port.serve((socket) => listener.accept(socket));
+    return async () => {
+      port.close();
+      await listener.close(grace);
+    };
+  };
+  return {
+    serveClients: (port) => serve(port, new Listener({ grpc, http: clientRoutes(routes), log }), graceMs),
+    serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
+    servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerRoutes({ member, serverVersion }), log, http1Only: true }), 0),
+  };
+}
+
+function wireLimits(config: ServerConfig): WireLimits {
+  return {
+    ...defaultWireLimits,
+    recvMessageBytesMax: config.maxRequestBytes + 512 * 1024,
+    httpBodyBytesMax: config.maxRequestBytes + 512 * 1024,
+    // etcd's default is no limit at all; ours stands in its place until somebody asks for another.
+    concurrentStreamsMax: config.maxConcurrentStreams === 4294967295 ? defaultWireLimits.concurrentStreamsMax : config.maxConcurrentStreams,
+    keepaliveMinMs: config.grpcKeepaliveMinMs,
+    keepaliveIntervalMs: config.grpcKeepaliveIntervalMs <= 0 ? Infinity : config.grpcKeepaliveIntervalMs,
+    keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs <= 0 ? Infinity : config.grpcKeepaliveTimeoutMs,
+  };
+}
+
+function durableLog(wal: WAL): DurableLog {
+  return {
+    save: (entries, hardState, sync, done) => wal.save(entries, hardState, sync, done),
+    saveSnapshot: ({ metadata }, done) =>
+      wal.saveSnapshot({ index: metadata?.index ?? 0, term: metadata?.term ?? 0, confState: metadata?.confState }, done),
+    release: (index) => wal.releaseTo(index),
+  };
+}
+
+function snapshotFiles(snapshotter: Snapshotter, metrics: ServerMetrics, clock: Clock, onFatal: (error: Error) => void): SnapshotFiles {
+  return {
+    save(snapshot, done) {
+      const start = clock.mono();
+      snapshotter.save(snapshot, (error, syncMs) => {
+        if (error !== undefined) {
+          onFatal(error);
+          return;
+        }
+        metrics.snapshotFsync.observe(syncMs / 1000);
+        metrics.snapshotSave.observe((clock.mono() - start) / 1000);
+        done();
+      });
+    },
+  };
+}
+
+/** `--bootstrap-defrag-threshold-megabytes`. */
+async function maybeDefragment(config: ServerConfig, backend: Backend, log: Log, clock: Clock): Promise<void> {
+  const thresholdBytes = config.bootstrapDefragThresholdMb * 1024 * 1024;
+  if (thresholdBytes === 0) return;
+  const freeable = backend.sizeBytes - backend.sizeInUseBytes;
+  if (freeable < thresholdBytes) {
+    log.info('Skipping defragmentation', {
+      'current-db-size-bytes': backend.sizeBytes,
+      'current-db-size-in-use-bytes': backend.sizeInUseBytes,
+      'bootstrap-defrag-threshold-bytes': thresholdBytes,
+    });
+    return;
+  }
+  const start = clock.mono();
+  const before = backend.sizeBytes;
+  log.info('defragmenting', { 'current-db-size-bytes': before });
+  await backend.defragment();
+  log.info('finished defragmenting directory', {
+    'current-db-size-bytes-diff': backend.sizeBytes - before,
+    'current-db-size-bytes': backend.sizeBytes,
+    took: formatDuration(clock.mono() - start),
+  });
+}
+
+function logQuota(config: ServerConfig, log: Log): void {
+  const bytes = config.quotaBackendBytes;
+  const name = { 'quota-name': 'v3-applier' };
+  if (bytes < 0) log.info('disabled backend quota', { ...name, 'quota-size-bytes': bytes });
+  else if (bytes === 2147483648)
+    log.info('enabled backend quota with default value', { ...name, 'quota-size-bytes': bytes, 'quota-size': humanBytes(bytes) });
+  else log.info('enabled backend quota', { ...name, 'quota-size-bytes': bytes, 'quota-size': humanBytes(bytes) });
+}
+
+/** As etcd prints sizes in logs: powers of 1000, two digits. */
+function humanBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+function logStart(options: ServerOptions, initialized: boolean): void {
+  const { config, log, runtime } = options;
+  const cluster = [...config.initialCluster].flatMap(([name, urls]) => urls.map((u) => `${name}=${u}`)).join(',');
+  log.info('starting an etcd server', {
+    'etcd-version': serverVersion,
+    'git-sha': 'tsetcd',
+    'go-version': runtime.name,
+    'go-os': runtime.os,
+    'go-arch': runtime.arch,
+    'max-cpu-set': runtime.cpus,
+    'max-cpu-available': runtime.cpus,
+    'member-initialized': initialized,
+    name: config.name,
+    'data-dir': config.dataDir,
+    'wal-dir': config.walDir,
+    'wal-dir-dedicated': config.walDir,
+    'member-dir': `${config.dataDir}/member`,
+    'force-new-cluster': config.forceNewCluster,
+    'heartbeat-interval': formatDuration(config.heartbeatMs),
+    'election-timeout': formatDuration(config.electionMs),
+    'initial-election-tick-advance': config.initialElectionTickAdvance,
+    'snapshot-count': config.snapshotCount,
+    'max-wals': config.maxWals,
+    'max-snapshots': config.maxSnapshots,
+    'snapshot-catchup-entries': config.snapshotCatchupEntries,
+    'initial-advertise-peer-urls': config.initialAdvertisePeerUrls,
+    'listen-peer-urls': config.listenPeerUrls,
+    'advertise-client-urls': config.advertiseClientUrls,
+    'listen-client-urls': config.listenClientUrls,
+    'listen-metrics-urls': config.listenMetricsUrls,
+    'local-address': '',
+    cors: config.cors,
+    'host-whitelist': config.hostWhitelist,
+    'initial-cluster': initialized ? '' : cluster,
+    'initial-cluster-state': config.initialClusterState,
+    'initial-cluster-token': initialized ? '' : config.initialClusterToken,
+    'quota-backend-bytes': config.quotaBackendBytes,
+    'max-request-bytes': config.maxRequestBytes,
+    'max-concurrent-streams': config.maxConcurrentStreams,
+    'pre-vote': config.preVote,
+    'feature-gates': [...config.featureGates]
+      .filter(([, on]) => on)
+      .map(([name]) => `${name}=true`)
+      .join(','),
+    'initial-corrupt-check': config.initialCorruptCheck,
+    'corrupt-check-time-interval': formatDuration(config.corruptCheckTimeMs),
+    'compact-check-time-interval': formatDuration(config.compactHashCheckTimeMs),
+    'auto-compaction-mode': config.autoCompactionMode === '' ? 'periodic' : config.autoCompactionMode,
+    'auto-compaction-retention': formatDuration(
+      config.autoCompactionMode === 'periodic' ? config.autoCompactionRetentionValue : config.autoCompactionRetentionValue / 1e6,
+    ),
+    'auto-compaction-interval': formatDuration(
+      config.autoCompactionMode === 'periodic' ? config.autoCompactionRetentionValue : config.autoCompactionRetentionValue / 1e6,
+    ),
+    'downgrade-check-interval': formatDuration(config.downgradeCheckMs),
+    'max-learners': config.maxLearners,
+    'v2-deprecation': 'write-only',
+  });
+}
+
+export { minClusterVersion, serverVersion };
