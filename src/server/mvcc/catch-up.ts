@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Row, RowScan } from '../storage/backend.ts';
 import { encodeDeleteEvent, readRowFields, RowFields, rowKey, rowKeyText } from './key-value.ts';
-import { rowsPerClockLook, sliceMs } from './slices.ts';
+import { SliceBudget, sliceMs } from './slices.ts';
 import type { WatchEvent } from './types.ts';
 import type { HistorySource, Hub } from './watch-hub.ts';
 import { WatchMatcher } from './watch-matcher.ts';
@@ -149,7 +149,8 @@ export class CatchUpPass {
 
   /** @returns true when the pass is over and its members are in other groups. */
   slice(until: number): boolean {
-    for (let n = 1; this.#members.size > 0; n++) {
+    const budget = new SliceBudget(this.#clock, until);
+    while (this.#members.size > 0) {
       const row = this.#scan.next();
       if (row === undefined) break;
       if (row.main !== this.#main) {
@@ -157,7 +158,7 @@ export class CatchUpPass {
         this.#main = row.main;
       }
       this.#match(row);
-      if (n % rowsPerClockLook === 0 && this.#clock.mono() >= until) return false;
+      if (budget.spend(row.value.length)) return false;
     }
     this.#scan.close();
     this.#flushAll(this.#end);

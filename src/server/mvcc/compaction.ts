@@ -18,7 +18,7 @@ import type { Backend, RowScan } from '../storage/backend.ts';
 import { isVisibleRow, KvHasher } from './hash.ts';
 import { encodeRevisionKey, rowKey } from './key-value.ts';
 import type { ReaderPins } from './reader-pins.ts';
-import { rowsPerClockLook, runSliced, type Sliced } from './slices.ts';
+import { runSliced, SliceBudget, type Sliced } from './slices.ts';
 import type { HashResult } from './types.ts';
 
 /** Meta keys, etcd's spelling. */
@@ -122,6 +122,7 @@ export class Compaction implements Sliced {
     const scan = this.#scan;
     if (scan === undefined) return true;
     const { backend, clock, batchRows } = this.#o;
+    const budget = new SliceBudget(clock, until);
     while (this.#rows < batchRows) {
       const row = scan.next();
       if (row === undefined) {
@@ -135,7 +136,8 @@ export class Compaction implements Sliced {
         backend.kill(rowKey(row.value), row);
         this.#killsInBatch++;
       }
-      if (++this.#rows % rowsPerClockLook === 0 && clock.mono() >= until) return false;
+      this.#rows++;
+      if (budget.spend(row.value.length)) return false;
     }
     this.#endBatch();
     this.#commitBatch();

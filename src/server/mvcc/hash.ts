@@ -15,7 +15,7 @@ import type { Backend, BackendView, Row, RowScan } from '../storage/backend.ts';
 import { bucketNames } from '../storage/backend.ts';
 import type { Clock } from '../../base/clock.ts';
 import { revisionKeyBytes, rowKey, writeRevisionKey } from './key-value.ts';
-import { rowsPerClockLook, type Sliced } from './slices.ts';
+import { SliceBudget, type Sliced } from './slices.ts';
 import type { HashResult } from './types.ts';
 
 /** Hashes of compactions kept for peers' checks, as etcd keeps. */
@@ -48,6 +48,11 @@ export class KvHasher {
     return !this.#keepSeen || main <= this.#compactRev;
   }
 
+  /** No row of the keep set was met yet: rows outside it count. */
+  get lax(): boolean {
+    return !this.#keepSeen;
+  }
+
   /** Rows in revision order. `kept`: in the keep set; not looked at when `needsKeep` says so. */
   add(row: Row, kept: boolean): void {
     if (row.main > this.#rev) return;
@@ -77,6 +82,7 @@ export class RevisionHash implements Sliced {
   readonly #backend: Backend;
   readonly #clock: Clock;
   readonly #rev: number;
+  readonly #compactRev: number;
   readonly #hasher: KvHasher;
   readonly #done: (hash: HashResult) => void;
   readonly #scan: RowScan;
@@ -85,21 +91,29 @@ export class RevisionHash implements Sliced {
     this.#backend = options.backend;
     this.#clock = options.clock;
     this.#rev = options.rev;
+    this.#compactRev = options.compactRev;
     this.#hasher = new KvHasher(options);
     this.#done = options.done;
     this.#scan = this.#backend.scan(0, Math.max(options.rev + 1, 0));
   }
 
   slice(until: number): boolean {
-    for (let n = 1; ; n++) {
-      const row = this.#scan.next();
-      if (row === undefined) break;
-      this.#hasher.add(row, this.#hasher.needsKeep(row.main) && isVisibleRow(this.#backend, row, this.#rev));
-      if (n % rowsPerClockLook === 0 && this.#clock.mono() >= until) return false;
+    const budget = new SliceBudget(this.#clock, until);
+    for (let row = this.#scan.next(); row !== undefined; row = this.#scan.next()) {
+      this.#add(row);
+      if (budget.spend(row.value.length)) return false;
     }
     this.#scan.close();
     this.#done(this.#hasher.result());
     return true;
+  }
+
+  #add(row: Row): void {
+    const hasher = this.#hasher;
+    const kept = hasher.needsKeep(row.main) && isVisibleRow(this.#backend, row, this.#rev);
+    // A row that the compaction is about to remove counts as gone, or the hash would tell how far that has come.
+    if (!kept && hasher.lax && row.main <= this.#compactRev && !isVisibleRow(this.#backend, row, this.#compactRev)) return;
+    hasher.add(row, kept);
   }
 
   /** Gives the scan back without a result. */
@@ -147,11 +161,10 @@ export class BackendHash implements Sliced {
   }
 
   #hashRows(rows: RowScan, until: number): boolean {
-    for (let n = 1; ; n++) {
-      const row = rows.next();
-      if (row === undefined) break;
+    const budget = new SliceBudget(this.#clock, until);
+    for (let row = rows.next(); row !== undefined; row = rows.next()) {
       this.#crc = hashRow(this.#crc, row);
-      if (n % rowsPerClockLook === 0 && this.#clock.mono() >= until) return false;
+      if (budget.spend(row.value.length)) return false;
     }
     rows.close();
     this.#rows = undefined;

@@ -1,10 +1,9 @@
 /** One range at one revision, in as many steps as the caller likes. */
 import { compareBytes } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Backend, KeyRange, VersionCursor } from '../storage/backend.ts';
 import type { CountCache } from './count-cache.ts';
 import { rowKey } from './key-value.ts';
-import { rowsPerClockLook } from './slices.ts';
+import type { SliceBudget } from './slices.ts';
 
 export interface RangeScanOptions {
   readonly backend: Backend;
@@ -40,16 +39,16 @@ export class RangeScan {
     this.#o = options;
   }
 
-  /** @returns true when `kvs` and `count` are final. Without a clock it runs to the end. */
-  advance(clock: Clock | undefined, until: number): boolean {
-    if (this.#counting !== undefined) return this.#walk(this.#counting, clock, until);
+  /** @returns true when `kvs` and `count` are final. Without a budget it runs to the end. */
+  advance(budget: SliceBudget | undefined): boolean {
+    if (this.#counting !== undefined) return this.#walk(this.#counting, budget);
     const { backend, key, end, rev, limit, countOnly, total } = this.#o;
     if (countOnly) {
       if (total !== undefined) {
         this.count = total;
         return true;
       }
-      return this.#countFrom(key, clock, until);
+      return this.#countFrom(key, budget);
     }
     const cursor = (this.#cursor ??= backend.cursor({ key, end }, rev));
     const { kvs } = this;
@@ -58,8 +57,9 @@ export class RangeScan {
         this.count = kvs.length;
         return true;
       }
-      kvs.push(backend.read(cursor.version));
-      if (clock !== undefined && kvs.length % rowsPerClockLook === 0 && clock.mono() >= until) return false;
+      const row = backend.read(cursor.version);
+      kvs.push(row);
+      if (budget?.spend(row.length) === true) return false;
     }
     const known = total ?? this.#knownTotal();
     if (known !== undefined) {
@@ -68,7 +68,7 @@ export class RangeScan {
       if (counts !== undefined && known - kvs.length >= counts.keysMin) counts.put(rev, this.#after(), end, known - kvs.length);
       return true;
     }
-    return this.#countFrom(this.#after(), clock, until);
+    return this.#countFrom(this.#after(), budget);
   }
 
   /** The count of the whole range, when an earlier page ended where this one starts. */
@@ -87,7 +87,7 @@ export class RangeScan {
     return after;
   }
 
-  #countFrom(start: Uint8Array, clock: Clock | undefined, until: number): boolean {
+  #countFrom(start: Uint8Array, budget: SliceBudget | undefined): boolean {
     const { backend, end, rev, counts } = this.#o;
     const near = counts?.find(rev, start, end);
     let range: KeyRange = { key: start, end };
@@ -103,13 +103,13 @@ export class RangeScan {
       } else range = { key: start, end: near.start };
     }
     this.#counting = { start, cursor: backend.cursor(range, rev), base: near?.count ?? 0, sign, walked: 0 };
-    return this.#walk(this.#counting, clock, until);
+    return this.#walk(this.#counting, budget);
   }
 
-  #walk(c: Counting, clock: Clock | undefined, until: number): boolean {
+  #walk(c: Counting, budget: SliceBudget | undefined): boolean {
     while (c.cursor.next()) {
       c.walked++;
-      if (clock !== undefined && c.walked % rowsPerClockLook === 0 && clock.mono() >= until) return false;
+      if (budget?.spend(0) === true) return false;
     }
     const rest = c.base + c.sign * c.walked;
     this.#o.counts?.put(this.#o.rev, c.start, this.#o.end, rest);

@@ -15,7 +15,7 @@ import { BackendHash, CompactionHashes, RevisionHash } from './hash.ts';
 import { encodeRevisionKey, revisionKeyMain } from './key-value.ts';
 import { isEmptyRange, RangeScan } from './range-scan.ts';
 import { ReaderPins, type Pin } from './reader-pins.ts';
-import { runSliced, type Sliced } from './slices.ts';
+import { runSliced, SliceBudget, type Sliced } from './slices.ts';
 import {
   CompactedError,
   FutureRevisionError,
@@ -112,7 +112,7 @@ export class Store implements MvccStore, TxnOwner {
     const quick = this.#quickRange(query, rev, current);
     if (quick !== undefined) return quick;
     const scan = this.#rangeScan(query, rev, current, final);
-    scan.advance(undefined, Infinity);
+    scan.advance(undefined);
     return { kvs: scan.kvs, count: scan.count, rev: current };
   }
 
@@ -191,7 +191,7 @@ export class Store implements MvccStore, TxnOwner {
         done(undefined, result);
       },
     });
-    this.#runPinned(at, {
+    this.#runPinned(Math.min(at, this.#compactRev), {
       slice: (until) => hash.slice(until),
       abandon: () => {
         hash.abandon();
@@ -322,7 +322,7 @@ export class Store implements MvccStore, TxnOwner {
       return { kvs: countOnly ? [] : [backend.read(version)], count: 1, rev: current };
     }
     if (isEmptyRange(query)) return { kvs: [], count: 0, rev: current };
-    if (countOnly && rev === current) return { kvs: [], count: backend.countLatest({ key, end }), rev: current };
+    if (countOnly && this.#isNewest(rev, current)) return { kvs: [], count: backend.countLatest({ key, end }), rev: current };
     return undefined;
   }
 
@@ -338,8 +338,13 @@ export class Store implements MvccStore, TxnOwner {
       rev,
       limit: Math.max(limit, 0),
       countOnly,
-      total: rev === current && limit > 0 ? backend.countLatest({ key, end }) : undefined,
+      total: limit > 0 && this.#isNewest(rev, current) ? backend.countLatest({ key, end }) : undefined,
     });
+  }
+
+  /** Whether the index's own counts are those of `rev`: not for one who reads past the txn that is being written. */
+  #isNewest(rev: number, current: number): boolean {
+    return rev === current && (current > this.#rev || this.#txn?.changed !== true);
   }
 
   /** Runs a reader in slices; while it runs, no compaction deletes what is visible at `rev`. */
@@ -391,7 +396,7 @@ class SlicedRange implements Restartable {
 
   slice(until: number): boolean {
     if (this.#signal.cancelled) return true;
-    if (!this.#scan.advance(this.#clock, until)) return false;
+    if (!this.#scan.advance(new SliceBudget(this.#clock, until))) return false;
     this.#done();
     return true;
   }

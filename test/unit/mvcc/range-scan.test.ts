@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { CountCache, countCacheGroupsMax } from '../../../src/server/mvcc/count-cache.ts';
 import { RangeScan } from '../../../src/server/mvcc/range-scan.ts';
+import { SliceBudget } from '../../../src/server/mvcc/slices.ts';
 import { bytes, decodeKv, Harness, keyRange } from './harness.ts';
 import { ListModel } from './list-model.ts';
 
@@ -49,7 +50,7 @@ test.each([1, 2, 3])('seed %d', (seed) => {
       total: current && limit > 0 ? h.backend.countLatest(keyRange(key, end)) : undefined,
     });
     h.clock.lookMs = pick(2);
-    while (!scan.advance(h.clock, h.clock.mono())) h.clock.lookMs = pick(2);
+    while (!scan.advance(new SliceBudget(h.clock, h.clock.mono()))) h.clock.lookMs = pick(2);
     const expected = model.at(rev, key, end);
     expect(scan.count).toBe(expected.length);
     if (scan.kvs.length > 0)

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import type { WatchDelivery, Watcher, WatchOptions, WatchStream } from '../../../src/server/mvcc/types.ts';
-import { Stream } from '../../../src/server/mvcc/watch-stream.ts';
+import type { Stream } from '../../../src/server/mvcc/watch-stream.ts';
 import type { KeyRange } from '../../../src/server/storage/backend.ts';
 import { bytes, decodeKv, Harness, watchOptions } from './harness.ts';
 import { ListModel, type ModelVersion } from './list-model.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { WatchDelivery, WatchOptions, WatchStream } from '../../../src/server/mvcc/types.ts';
 import type { KeyRange } from '../../../src/server/storage/backend.ts';
 import { revisionsPerBatchMax, watchersPerPassMax } from '../../../src/server/mvcc/catch-up.ts';
-import { Store } from '../../../src/server/mvcc/store.ts';
+import type { Store } from '../../../src/server/mvcc/store.ts';
 import { bytes, eventText, everything, Harness, keyRange, prefix, watchOptions } from './harness.ts';
 
 /** A stream whose receiver takes everything while `open`, and what it took, by watcher. */
