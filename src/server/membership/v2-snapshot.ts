@@ -55,6 +55,8 @@ export function v2Snapshot(state: {
   for (const id of [...state.removed].sort((a, b) => (a < b ? -1 : 1))) write('create', `/0/removed_members/${idText(id)}`, '');
   if (state.version !== undefined) write('set', '/0/version', state.version);
 
+  sortChildren(root);
+
   const kept = events.slice(-historyCapacity);
   const ring: unknown[] = Array.from({ length: historyCapacity }, (_, i) => kept[i] ?? null);
   return utf8(
@@ -110,8 +112,13 @@ function put(root: Node, path: string, value: string, index: number): void {
     at = children[name] ??= directory(walked, index);
   }
   (at.Children ??= {})[last] = leaf(path, value, index);
-  // Go writes the keys of an object sorted.
-  at.Children = Object.fromEntries(Object.entries(at.Children).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Go writes the keys of an object sorted. */
+function sortChildren(node: Node): void {
+  if (node.Children === null) return;
+  node.Children = Object.fromEntries(Object.entries(node.Children).sort(([a], [b]) => (a < b ? -1 : 1)));
+  for (const child of Object.values(node.Children)) sortChildren(child);
 }
 
 function byId(a: ClusterMember, b: ClusterMember): number {
