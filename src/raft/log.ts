@@ -16,6 +16,7 @@
  *   write 1 done → nothing (cut to 4)     write 2 done → nothing (cut to 4)     write 3 done → stable = 5
  */
 import { invariant } from '../base/invariant.ts';
+import { isConfChangeEntry } from './confchange/codec.ts';
 import { entryOverheadBytes } from './message.ts';
 import type { Entry, Snapshot } from './types.ts';
 
@@ -24,6 +25,8 @@ interface Write {
   readonly token: number;
   /** Entries up to here are durable when it is done. */
   last: number;
+  /** Commit index that its hard state, or the one before, carries. */
+  readonly commit: number;
   /** 0 when it carries no snapshot. */
   readonly snapshotIndex: number;
 }
@@ -52,6 +55,7 @@ export class RaftLog {
   #applied: number;
   #handed: number;
   #stable: number;
+  #durableCommit: number;
   #written: number;
   readonly #writes: Write[] = [];
   readonly #batches: Batch[] = [];
@@ -70,6 +74,7 @@ export class RaftLog {
     this.#handed = start.applied;
     this.#stable = start.snapshotIndex + start.entries.length;
     this.#written = this.#stable;
+    this.#durableCommit = start.committed;
     this.#batchBytesMax = start.maxCommittedBytes;
   }
 
@@ -100,6 +105,11 @@ export class RaftLog {
   /** The highest index that is in the WAL as it is here. */
   get stable(): number {
     return this.#stable;
+  }
+
+  /** The commit index that a restart would find at least. */
+  get durableCommit(): number {
+    return this.#durableCommit;
   }
 
   /** Undefined outside of [firstIndex − 1, lastIndex]. */
@@ -138,6 +148,12 @@ export class RaftLog {
       if (entry.Term === term) bytes += entry.Data.length;
     }
     return bytes;
+  }
+
+  /** Index of the first configuration change in [lo, hi], 0 when there is none. */
+  firstChange(lo: number, hi: number): number {
+    for (let i = lo; i <= hi; i++) if (isConfChangeEntry(this.#at(i))) return i;
+    return 0;
   }
 
   /** Adds one entry at the end. */
@@ -214,7 +230,7 @@ export class RaftLog {
     const snapshotIndex = this.hasUnwrittenSnapshot ? (this.#snapshot?.metadata?.index ?? 0) : 0;
     this.#snapshotWritten = this.#snapshot !== undefined;
     this.#written = this.lastIndex;
-    this.#writes.push({ token, last: this.lastIndex, snapshotIndex });
+    this.#writes.push({ token, last: this.lastIndex, commit: this.#committed, snapshotIndex });
   }
 
   /** The writes up to this token are durable. */
@@ -222,6 +238,7 @@ export class RaftLog {
     for (let write = this.#writes[0]; write !== undefined && write.token <= token; write = this.#writes[0]) {
       this.#writes.shift();
       if (write.last > this.#stable) this.#stable = write.last;
+      this.#durableCommit = write.commit;
       if (write.snapshotIndex === 0) continue;
       if (this.#snapshot?.metadata?.index === write.snapshotIndex) this.#snapshot = undefined;
       this.#handed = Math.max(this.#handed, write.snapshotIndex);
@@ -230,14 +247,19 @@ export class RaftLog {
 
   // --- to the state machine ---------------------------------------------------------------------------------------------------------------
 
-  get hasCommitted(): boolean {
-    return this.#handed < Math.min(this.#committed, this.#stable) && this.#snapshot === undefined && this.#batchBytes < this.#batchBytesMax;
+  /** @param limit  a commit index that must not be passed. */
+  hasCommitted(limit: number): boolean {
+    return (
+      this.#handed < Math.min(limit, this.#committed, this.#stable) &&
+      this.#snapshot === undefined &&
+      this.#batchBytes < this.#batchBytesMax
+    );
   }
 
   /** The next entries to apply: committed and durable. They count as handed out. */
-  takeCommitted(): Entry[] {
-    if (!this.hasCommitted) return [];
-    const end = Math.min(this.#committed, this.#stable);
+  takeCommitted(limit: number): Entry[] {
+    if (!this.hasCommitted(limit)) return [];
+    const end = Math.min(limit, this.#committed, this.#stable);
     const entries = this.slice(this.#handed + 1, end + 1, this.#batchBytesMax - this.#batchBytes);
     const last = entries[entries.length - 1];
     invariant(last !== undefined && entries[0]?.Index === this.#handed + 1, 'what is to be applied next is in the log', {

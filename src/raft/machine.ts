@@ -98,7 +98,10 @@ export interface Ready {
   /** Depend on this Ready's durable part: send only after `appendDone(token)`. */
   readonly messagesAfterAppend: readonly Message[];
   readonly readStates: readonly ReadState[];
-  /** True when the durable part must be synced (entries, term or vote); a commit-only hard state need not be. */
+  /**
+   * True when the durable part must be synced (entries, term, vote, snapshot, or on the leader the commit index of a configuration change); any other
+   * commit-only hard state need not be.
+   */
   readonly mustSync: boolean;
 }
 

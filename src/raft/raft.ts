@@ -21,7 +21,7 @@ import { broadcastAppend, broadcastHeartbeat, raiseCommit, sendAppendTo } from '
 import { recoveredState } from './recovery.ts';
 import { stepCandidate } from './step-candidate.ts';
 import { stepFollower } from './step-follower.ts';
-import { checkQuorumNow, leaveJointIfDue, releaseReads, stepLeader } from './step-leader.ts';
+import { checkQuorumNow, handOver, leaveJointIfDue, releaseReads, stepLeader } from './step-leader.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
 import {
   EntryType,
@@ -56,8 +56,15 @@ export class Raft {
   // Of the leader:
   /** To whom leadership is being handed; proposals are refused meanwhile. */
   leadTransferee: MemberId = noMember;
+  /** Leads a configuration in which it has no vote: steps down as soon as a voter can take over, at the latest after an election timeout. */
+  isLeaving = false;
   /** No configuration change is taken until the state machine has reached this index. */
   pendingConfIndex = 0;
+  /**
+   * A committed configuration change whose commit index is not durable here yet; 0 for none. Nobody is told of it and it is not applied before: else
+   * a member that it removes could be gone, and a crash could bring back the configuration in which that member's vote is needed.
+   */
+  heldChange = 0;
   /** Data bytes of own entries that are not committed. */
   uncommittedBytes = 0;
   /** Asked someone to campaign in this term: the lease no longer shields us from another leader. */
@@ -105,6 +112,11 @@ export class Raft {
     return own !== undefined && !own.isLearner && this.log.pendingSnapshot === undefined;
   }
 
+  /** The commit index that members, the state machine included, may know of. */
+  get openCommit(): number {
+    return this.heldChange === 0 ? this.log.committed : this.heldChange - 1;
+  }
+
   /** Whether an entry of the own term is committed: until then the commit index may lag behind what earlier leaders committed. */
   get hasCommittedInTerm(): boolean {
     return this.log.termAt(this.log.committed) === this.term;
@@ -125,6 +137,7 @@ export class Raft {
       if (this.config.checkQuorum) checkQuorumNow(this);
       // The new leader should have been there by now: take proposals again.
       this.leadTransferee = noMember;
+      if (this.isLeaving) this.becomeFollower(this.term, noMember);
     }
     if (this.isLeader() && this.heartbeatElapsed >= this.config.heartbeatTicks) {
       this.heartbeatElapsed = 0;
@@ -309,6 +322,8 @@ export class Raft {
     this.selfVotePending = false;
     this.leadTransferee = noMember;
     this.pendingConfIndex = 0;
+    this.isLeaving = false;
+    this.heldChange = 0;
     this.uncommittedBytes = 0;
     this.leaseGivenAway = false;
     this.leaseEndTick = 0;
@@ -330,8 +345,11 @@ export class Raft {
   appendDone(electionTerm: number): void {
     if (electionTerm !== 0 && electionTerm === this.term && this.state === StateType.Candidate) countVote(this, this.id, true);
     if (!this.isLeader()) return;
+    const released = this.heldChange !== 0 && this.log.durableCommit >= this.heldChange;
+    if (released) this.heldChange = this.log.firstChange(this.log.durableCommit + 1, this.log.committed);
     const own = this.tracker.get(this.id);
     if (own !== undefined && own.acknowledged(this.log.stable) && raiseCommit(this)) this.committedMore();
+    else if (released) broadcastAppend(this);
   }
 
   /** The commit index moved on the leader. */
@@ -360,9 +378,8 @@ export class Raft {
     this.leaseEndTick = 0;
     const own = this.tracker.get(this.id);
     if (own === undefined || own.isLearner) {
-      // Whoever is out of the quorum must not count it; the voters elect one of theirs.
-      this.becomeFollower(this.term, noMember);
-      return;
+      this.isLeaving = true;
+      this.electionElapsed = 0;
     }
     // A smaller quorum may have everything already; a new member should hear of the log at once.
     if (raiseCommit(this)) this.committedMore();
@@ -370,6 +387,7 @@ export class Raft {
     if (this.leadTransferee !== noMember && !this.tracker.isVoter(this.leadTransferee)) this.leadTransferee = noMember;
     // The readers' quorum is another one now.
     releaseReads(this);
+    if (this.isLeaving) handOver(this);
   }
 
   /** Takes a leader's snapshot in place of the log; false when there is no use for it. */

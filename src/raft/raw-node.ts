@@ -129,7 +129,7 @@ export class RawNode implements RaftMachine {
     return (
       r.messages.length > 0 ||
       r.log.hasUnwritten ||
-      r.log.hasCommitted ||
+      r.log.hasCommitted(r.openCommit) ||
       r.messagesAfterAppend.length > 0 ||
       r.readStates.length > 0 ||
       r.log.committed !== this.#hardState.commit ||
@@ -146,17 +146,18 @@ export class RawNode implements RaftMachine {
     const entries = r.log.unwritten();
     const snapshot = r.log.hasUnwrittenSnapshot ? r.log.pendingSnapshot : undefined;
     const votes = r.term !== this.#hardState.term || r.vote !== this.#hardState.vote;
+    const hardState = votes || r.log.committed !== this.#hardState.commit ? this.#nextHardState() : undefined;
     const ready: Ready = {
       token,
       softState: this.#nextSoftState(),
-      hardState: votes || r.log.committed !== this.#hardState.commit ? this.#nextHardState() : undefined,
+      hardState,
       entries,
       snapshot,
-      committedEntries: r.log.takeCommitted(),
+      committedEntries: r.log.takeCommitted(r.openCommit),
       messages: r.messages.length === 0 ? none : r.messages,
       messagesAfterAppend: r.messagesAfterAppend.length === 0 ? none : r.messagesAfterAppend,
       readStates: r.readStates.length === 0 ? none : r.readStates,
-      mustSync: votes || entries.length > 0 || snapshot !== undefined,
+      mustSync: votes || entries.length > 0 || snapshot !== undefined || (hardState !== undefined && r.heldChange !== 0),
     };
     r.log.beginWrite(token);
     if (r.selfVotePending) {

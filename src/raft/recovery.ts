@@ -1,4 +1,5 @@
 /** From what the disk holds to where a member starts. */
+import { isConfChangeEntry } from './confchange/codec.ts';
 import { restoreConfig } from './confchange/restore.ts';
 import type { Config } from './confchange/config.ts';
 import type { RaftLogStart } from './log.ts';
@@ -47,11 +48,27 @@ export function recoveredState(config: RaftConfig): RecoveredState {
       snapshotIndex,
       snapshotTerm,
       // What is applied was committed.
-      committed: Math.max(hardState.commit, applied),
+      committed: Math.max(hardState.commit, applied, config.disableConfChangeValidation === true ? 0 : committedByChange(entries)),
       applied,
       maxCommittedBytes: config.maxCommittedBytes,
     },
   };
+}
+
+/**
+ * A leader takes a configuration change only after it has applied the one before. So with a change in the log, all before the one before it is
+ * known to be committed, whatever the HardState says. This matters: a batch torn by a crash may hold the second change without the
+ * commit index that came with it, and a candidate that counts votes by a configuration two changes old can win beside the real quorum.
+ *
+ * @returns the index of the last change but one, or 0.
+ */
+function committedByChange(entries: readonly Entry[]): number {
+  let changes = 0;
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i];
+    if (entry !== undefined && isConfChangeEntry(entry) && ++changes === 2) return entry.Index;
+  }
+  return 0;
 }
 
 /** Entries that outlived a snapshot may stand behind it with an older term: no leader's log goes back in terms, so the log ends before them. */

@@ -28,10 +28,10 @@ export function sendAppendTo(r: Raft, to: Progress, evenEmpty: boolean): boolean
   m.index = to.next - 1;
   m.logTerm = logTerm;
   m.entries = entries;
-  m.commit = r.log.committed;
+  m.commit = r.openCommit;
   r.send(m);
   to.sent(entries.length, payloadBytes(entries));
-  to.sentCommit = r.log.committed;
+  to.sentCommit = m.commit;
   return true;
 }
 
@@ -56,7 +56,7 @@ export function broadcastHeartbeat(r: Raft): void {
     if (member.id === r.id) continue;
     const m = newMessage(MessageType.MsgHeartbeat, member.id);
     // Not beyond what the member is known to have: its log behind that may still differ from ours.
-    m.commit = Math.min(member.match, r.log.committed);
+    m.commit = Math.min(member.match, r.openCommit);
     if (m.commit > member.sentCommit) member.sentCommit = m.commit;
     if (context !== undefined) m.context = context;
     r.send(m);
@@ -68,6 +68,7 @@ export function raiseCommit(r: Raft): boolean {
   const index = r.tracker.committedIndex();
   if (index <= r.log.committed || r.log.termAt(index) !== r.term) return false;
   if (r.uncommittedBytes > 0) r.uncommittedBytes -= r.log.bytesOfTerm(r.term, r.log.committed + 1, index);
+  if (r.heldChange === 0) r.heldChange = r.log.firstChange(r.log.committed + 1, index);
   r.log.commitTo(index);
   return true;
 }

@@ -60,8 +60,7 @@ export function proposeData(r: Raft, data: readonly Uint8Array[]): StepResult {
 
 /** Takes `bytes` into the uncommitted account, or says no. One proposal larger than the limit may go alone; empty entries always. */
 function mayPropose(r: Raft, bytes: number): boolean {
-  // Removed from the configuration, or on the way out.
-  if (r.tracker.get(r.id) === undefined || r.leadTransferee !== noMember) return false;
+  if (r.isLeaving || r.leadTransferee !== noMember) return false;
   const limit = r.config.maxUncommittedBytes;
   if (limit === 0) return true;
   if (bytes > 0 && r.uncommittedBytes > 0 && r.uncommittedBytes + bytes > limit) return false;
@@ -123,10 +122,11 @@ function takeAck(r: Raft, member: Progress, m: Message): StepResult {
   // In the snapshot state any acknowledgement from which our log goes on will do: of this snapshot, of another, or of entries.
   else if (member.match + 1 >= r.log.firstIndex) member.becomeReplicate();
   if (raiseCommit(r)) r.committedMore();
-  else if (member.canRaiseCommit(r.log.committed)) sendAppendTo(r, member, true);
+  else if (member.canRaiseCommit(r.openCommit)) sendAppendTo(r, member, true);
   // Room was made: fill it.
   while (sendAppendTo(r, member, false));
   if (member.id === r.leadTransferee && member.match === r.log.lastIndex) sendTimeoutNow(r, member);
+  if (r.isLeaving) handOver(r);
   return 'ok';
 }
 
@@ -198,6 +198,17 @@ export function checkQuorumNow(r: Raft): void {
   for (const member of r.tracker.members) if (member.id !== r.id) member.recentActive = false;
   if (active) return;
   r.config.log.warn(`${r.name} stepped down to follower: no quorum was heard from for an election timeout`);
+  r.becomeFollower(r.term, noMember);
+}
+
+/**
+ * Ends a leadership without a vote once a voter has the whole log, and asks that one to campaign. Had the leader gone earlier, its longer log could
+ * make it refuse every candidate, and being no voter it could not win itself.
+ */
+export function handOver(r: Raft): void {
+  const heir = r.tracker.members.find((m) => m.id !== r.id && r.tracker.config.voters.has(m.id) && m.match === r.log.lastIndex);
+  if (heir === undefined) return;
+  sendTimeoutNow(r, heir);
   r.becomeFollower(r.term, noMember);
 }
 
