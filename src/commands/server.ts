@@ -18,6 +18,7 @@ import { ConfigError, type Options, readOptions } from '../server/config/options
 import { helpText, usageText, versionText } from '../server/config/usage.ts';
 import { MemberRemoved, type RunningServer, type ServerOptions, startServer } from '../server/server.ts';
 import { makeTokens } from '../server/tokens.ts';
+import { BackendFormatError } from '../server/storage/revlog/log-backend.ts';
 import { WalError } from '../server/storage/wal/errors.ts';
 
 export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
@@ -187,7 +188,12 @@ function configFailure(log: HostLog, error: ConfigError, args: readonly string[]
 
 function startupFailure(log: HostLog, error: unknown): never {
   if (error instanceof BootstrapError || error instanceof TokenOptionsError) log.fatal('discovery failed', { error });
-  else if (error instanceof DataRefused || error instanceof WalError || error instanceof CorruptError)
+  else if (
+    error instanceof DataRefused ||
+    error instanceof WalError ||
+    error instanceof CorruptError ||
+    error instanceof BackendFormatError
+  )
     log.fatal('refused the data directory', { error });
   else if (error instanceof DataDirBusy) log.fatal('failed to lock the data directory', { error });
   else if (error instanceof DiskError) log.fatal('failed to use the data directory', { error, path: error.path, errno: error.code });
@@ -218,7 +224,7 @@ function listenText(error: ListenError): string {
 }
 
 function exitCodeOf(error: unknown): number {
-  if (error instanceof DataRefused || error instanceof CorruptError) return ExitCode.DataRefused;
+  if (error instanceof DataRefused || error instanceof CorruptError || error instanceof BackendFormatError) return ExitCode.DataRefused;
   if (error instanceof WalError) return error.code === 'locked' ? ExitCode.Startup : ExitCode.DataRefused;
   if (error instanceof DiskError) return ExitCode.Disk;
   if (error instanceof BootstrapError || error instanceof DataDirBusy || error instanceof TokenOptionsError || isListenError(error))

@@ -2,6 +2,7 @@
  * A whole member: builds every part in order, stops them in reverse. Nothing here is about the process (signals, exit codes, argv): that is
  * the entry's, so that a member can live inside a test.
  */
+import { Code, RpcError } from '../api/status.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk, DiskError, DiskLock } from '../base/disk.ts';
 import { formatDuration } from '../base/duration.ts';
@@ -38,10 +39,9 @@ import { Store } from './mvcc/store.ts';
 import { registerServices } from './services/services.ts';
 import type { SnapshotSource } from './services/snapshot-source.ts';
 import type { Backend } from './storage/backend.ts';
-import { openBackend } from './storage/revlog/log-backend.ts';
+import { defaultBackendOptions, openBackend } from './storage/revlog/log-backend.ts';
 import type { Snapshotter } from './storage/snap/snapshotter.ts';
 import type { WAL } from './storage/wal/wal.ts';
-import { snapshotSource } from './snapshot.ts';
 
 /** Time open calls get to end when the member stops. */
 const graceMs = 2000;
@@ -72,6 +72,8 @@ export interface ServerOptions {
   readonly figures?: ProcessFigures | undefined;
   /** False for a member that is only called inside the process. */
   readonly listen: boolean;
+  /** Where the Snapshot RPC's bytes come from. */
+  readonly snapshots?: ((backend: () => Backend) => SnapshotSource) | undefined;
   /** The peers' side; a member alone needs none. */
   readonly transport?: PeerTransport | undefined;
   /**
@@ -80,6 +82,12 @@ export interface ServerOptions {
    */
   readonly onFatal: (error: Error) => void;
 }
+
+const noSnapshots: SnapshotSource = {
+  open() {
+    throw new RpcError({ code: Code.Unimplemented, message: 'etcdserver: snapshots are not supported by this build' });
+  },
+};
 
 /** The member has applied its own removal from the cluster. */
 export class MemberRemoved extends Error {
@@ -118,6 +126,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const transport = options.transport ?? nullTransport;
   const started = clock.mono();
 
+  // A worker takes some 50 ms to start: it does so while everything else is read and bound.
+  const walThread = disk.thread('wal');
+  undo.push(() => walThread.close());
   const ports = listen ? await reservePorts(config, log, undo) : { client: [], peer: [], metrics: [] };
   const paths = dataPaths(config);
   logStart(options, isInitialized(disk, paths));
@@ -135,13 +146,15 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const metrics = new ServerMetrics(config.metricsLevel);
 
   const openStart = clock.mono();
-  const backend = await openBackend({
+  const backend = openBackend({
+    ...defaultBackendOptions,
     disk,
     clock,
     log,
     dir: paths.backendDir,
-    options: { batchIntervalMs: config.backendBatchIntervalMs, batchOps: config.backendBatchLimit },
-    onFatal,
+    batchIntervalMs: config.backendBatchIntervalMs,
+    batchOps: config.backendBatchLimit,
+    onError: onFatal,
   });
   let backendOpen = true;
   undo.push(async () => {
@@ -256,7 +269,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   };
 
   const table = new HandlerTable();
-  const snapshots: SnapshotSource = snapshotSource(() => member.backend, log);
+  const snapshots = options.snapshots?.(() => member.backend) ?? noSnapshots;
   registerServices(table, member, { snapshots });
   metrics.countClients(table);
   metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });

@@ -45,8 +45,11 @@ export interface MemberFacade {
    * (with its two "possibly due to" forms), server stopped, leader changed.
    */
   propose(request: RaftRequest, auth: AuthInfo | undefined, completion: Completion): void;
-  /** A put or delete whose request bytes travel as they are: `field` is the field number in InternalRaftRequest. */
-  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion): void;
+  /**
+   * A put or delete whose request bytes travel as they are: `field` is the field number in InternalRaftRequest. `message` is the same request,
+   * when the caller has decoded it already: it must not be changed afterwards.
+   */
+  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion, message?: unknown): void;
   /** Runs `done` once a read sees every write acknowledged before now; many callers share one round. */
   linearizableRead(done: (error: Status | undefined) => void): void;
 

@@ -1,5 +1,5 @@
 /** A running member: raft, its loop, and all that hangs on it, behind the `MemberFacade` that services see. */
-import { InternalRaftRequest } from '../../api/gen/etcdserverpb.ts';
+import { InternalRaftRequest, type PutRequest } from '../../api/gen/etcdserverpb.ts';
 import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
@@ -22,11 +22,13 @@ import type { LeaseInfo, MemberDone, MemberFacade } from './facade.ts';
 import { Leadership } from './leadership.ts';
 import { MemberChanges } from './member-changes.ts';
 import type { PeerTransport } from './peer-transport.ts';
-import { onComplete, Proposals } from './proposals.ts';
+import { onComplete, Proposals, type Waiting } from './proposals.ts';
 import { ReadIndex } from './read-index.ts';
 import { ReadyLoop, type ReadyEvents } from './ready-loop.ts';
 import { RequestIds } from './request-id.ts';
 
+/** Field of a put in InternalRaftRequest. */
+const putField = 4;
 /** Committed and not yet applied entries at which new requests are turned away, and the same for requests that must get through. */
 const applyGapMax = 5000;
 const applyGapMaxPriority = 10_000;
@@ -99,6 +101,9 @@ export class Member implements MemberFacade, ReadyEvents {
   #completion: Completion | undefined;
   #result: ApplyResult | undefined;
   #confAnswer: (() => void) | undefined;
+  readonly #putFrame: InternalRaftRequest = { ...InternalRaftRequest.create(), header: { ID: 0n, username: '', authRevision: 0 } };
+  /** When the entry before was done. */
+  #sliceMs = 0;
   #firstCommitTerm = 0;
   #soleVoter = false;
   /** The process was away for longer than an election timeout and no quorum has answered since (F-15). */
@@ -364,13 +369,13 @@ export class Member implements MemberFacade, ReadyEvents {
     this.proposals.propose(request, auth, completion);
   }
 
-  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion): void {
+  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion, message?: unknown): void {
     if (this.#tooBusy(false)) {
       this.proposals.failed++;
       completion.complete(errors.tooManyRequestsUnknown, undefined);
       return;
     }
-    this.proposals.proposeEncoded(field, request, auth, completion);
+    this.proposals.proposeEncoded(field, request, auth, completion, message);
   }
 
   #tooBusy(priority: boolean): boolean {
@@ -546,13 +551,13 @@ export class Member implements MemberFacade, ReadyEvents {
     const wasLeader = this.leadership.isLeader;
     const newLeader = this.leadership.update(state);
     if (newLeader) {
-      this.log.named('raft').info(`raft.node: ${hex(this.memberId)} elected leader ${hex(state.lead)} at term ${this.#raft.term}`);
       this.reads.leaderChanged();
       this.loop.wake();
-    } else if (state.lead === noMember) {
-      this.log.named('raft').info(`raft.node: ${hex(this.memberId)} lost leader at term ${this.#raft.term}`);
     }
-    if (wasLeader && !this.leadership.isLeader) this.lessor.demote();
+    if (wasLeader && !this.leadership.isLeader) {
+      this.lessor.demote();
+      this.proposals.leadershipLost();
+    }
     if (this.leadership.isLeader && newLeader) this.clock.defer(() => this.duties.monitorVersion());
     if (newLeader && !this.#published) this.#publishOnce();
   }
@@ -578,18 +583,40 @@ export class Member implements MemberFacade, ReadyEvents {
       this.#firstOfTerm(entry);
       return;
     }
-    const start = this.clock.mono();
-    const request = InternalRaftRequest.decode(entry.Data);
-    const id = request.header?.ID ?? request.ID;
-    this.#completion = this.proposals.claim(id);
+    const waiting = this.proposals.claimLed(entry.Data);
+    let request: InternalRaftRequest;
+    if (waiting !== undefined) {
+      this.#completion = this.proposals.settle(waiting);
+      request = waiting.field === putField ? this.#putRequest(waiting) : InternalRaftRequest.decode(entry.Data);
+    } else {
+      request = InternalRaftRequest.decode(entry.Data);
+      this.#completion = this.proposals.claim(request.header?.ID ?? request.ID);
+    }
     // A read that nobody waits for has no effect.
     if (this.#completion === undefined && hasNoSideEffect(request)) return;
     const result = this.#o.applier.apply(request);
     if (this.#completion !== undefined) this.#result = result;
-    const ms = this.clock.mono() - start;
+    const now = this.clock.mono();
+    const ms = now - this.#sliceMs;
+    this.#sliceMs = now;
     this.#o.onApplied?.(request, result, ms);
     if (ms > this.config.warningApplyMs) this.#slowApply(request, ms);
     if (result.error === errors.noSpace && !this.alarms.isRaised(1)) this.#raiseNoSpace();
+  }
+
+  /**
+   * A put proposed here, without decoding the entry again: its bytes are the request's, and the rest of the entry is the id. The frame is one
+   * object for all, since apply keeps nothing of it.
+   */
+  #putRequest(waiting: Waiting): InternalRaftRequest {
+    const frame = this.#putFrame;
+    frame.put = (waiting.message as PutRequest | undefined) ?? InternalRaftRequest.decode(waiting.data as Uint8Array).put;
+    return frame;
+  }
+
+  /** A slice begins: what applying its first entry takes is counted from here. */
+  sliceBegins(nowMs: number): void {
+    this.#sliceMs = nowMs;
   }
 
   #slowApply(request: InternalRaftRequest, ms: number): void {
@@ -707,10 +734,6 @@ export class Member implements MemberFacade, ReadyEvents {
     }
     return errors.timeout;
   }
-}
-
-function hex(id: MemberId): string {
-  return id.toString(16);
 }
 
 function hasNoSideEffect(request: InternalRaftRequest): boolean {

@@ -17,24 +17,65 @@ const blockShareMax = 4 << 10;
 
 const droppedStatus: Status = { code: Code.Unknown, message: 'raft proposal dropped' };
 
-/** One proposal that somebody waits for. */
-class Waiting {
+/** One proposal, from the call to its end. */
+export class Waiting {
   readonly low: number;
   readonly startMs: number;
+  /** Undefined once told. */
   completion: Completion | undefined;
+  /** The entry's data; undefined for one whose entry is built elsewhere. */
+  readonly data: Uint8Array | undefined;
+  /** Only to be proposed while this member leads in this term; 0 = by anyone at any time. */
+  readonly onlyInTerm: number;
+  /** For a request that travels as it came: its field, and the message when the caller had decoded it. */
+  readonly field: number;
+  readonly message: unknown;
 
-  constructor(low: number, startMs: number, completion: Completion) {
+  constructor(
+    low: number,
+    startMs: number,
+    completion: Completion,
+    data: Uint8Array | undefined,
+    onlyInTerm: number,
+    field: number,
+    message: unknown,
+  ) {
     this.low = low;
     this.startMs = startMs;
     this.completion = completion;
+    this.data = data;
+    this.onlyInTerm = onlyInTerm;
+    this.field = field;
+    this.message = message;
   }
 }
 
-interface Held {
-  readonly data: Uint8Array;
-  readonly low: number;
-  /** Only to be proposed while this member leads in this term; 0 = by anyone at any time. */
-  readonly onlyInTerm: number;
+/** First in, first out, without a shift for each. */
+class Queue {
+  #items: Waiting[] = [];
+  #from = 0;
+
+  get head(): Waiting | undefined {
+    return this.#items[this.#from];
+  }
+
+  push(item: Waiting): void {
+    this.#items.push(item);
+  }
+
+  drop(): void {
+    this.#from++;
+    if (this.#from < 1024 || this.#from * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#from);
+    this.#from = 0;
+  }
+
+  takeAll(): Waiting[] {
+    const all = this.#items.slice(this.#from);
+    this.#items = [];
+    this.#from = 0;
+    return all;
+  }
 }
 
 export interface ProposalsOptions {
@@ -50,16 +91,24 @@ export interface ProposalsOptions {
 
 export class Proposals {
   readonly #o: ProposalsOptions;
+  /**
+   * Those proposed while this member leads, in the order of the log: an applied entry is theirs when its data is the very object. Most are
+   * answered from here, without a look at the id.
+   */
+  readonly #led = new Queue();
+  /** The others (forwarded to a leader, or left from a leadership that ended), by the lower 48 bits of their id. */
   readonly #byLow = new Map<number, Waiting>();
-  /** In order of their start; entries that are done stay until they come up. */
-  #order: Waiting[] = [];
-  #orderFrom = 0;
+  /** In order of their start; those that are done stay until they come up. */
+  readonly #order = new Queue();
   /** Not yet given to raft: gathered in this turn, or waiting for a leader. */
-  #held: Held[] = [];
+  #held: Waiting[] = [];
   #heldBytes = 0;
   #block = Buffer.allocUnsafeSlow(blockBytes);
   #blockUsed = 0;
   #stopped = false;
+  #pending = 0;
+  /** The clock as of the first proposal since the last feed. */
+  #nowMs = -1;
   failed = 0;
 
   constructor(options: ProposalsOptions) {
@@ -67,18 +116,18 @@ export class Proposals {
   }
 
   get pending(): number {
-    return this.#byLow.size;
+    return this.#pending;
   }
 
   /** See `MemberFacade.propose`. `onlyInTerm`: see `Held`. */
   propose(request: RaftRequest, auth: AuthInfo | undefined, completion: Completion, onlyInTerm = 0): void {
     const low = this.#o.ids.nextLow();
     const header = { ID: this.#o.ids.id(low), username: auth?.username ?? '', authRevision: auth?.revision ?? 0 };
-    this.#take(InternalRaftRequest.encode({ ...request, header }), low, onlyInTerm, completion);
+    this.#take(InternalRaftRequest.encode({ ...request, header }), low, onlyInTerm, completion, 0, undefined);
   }
 
   /** See `MemberFacade.proposeEncoded`. Field by field: the request under its number, then `header` (100) with the id. */
-  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion): void {
+  proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion, message?: unknown): void {
     const low = this.#o.ids.nextLow();
     const header =
       auth === undefined || auth.username === ''
@@ -111,7 +160,7 @@ export class Proposals {
       out[lengthAt] = at - lengthAt - 1;
     }
     if (share) this.#blockUsed = at;
-    this.#take(out.subarray(start, at), low, 0, completion);
+    this.#take(out.subarray(start, at), low, 0, completion, header === undefined ? field : 0, message);
   }
 
   /** Registers an id whose entry is built elsewhere: configuration changes. */
@@ -120,9 +169,10 @@ export class Proposals {
       completion.complete(errors.stopped, undefined);
       return;
     }
-    const waiting = new Waiting(low, this.#o.mono(), completion);
+    const waiting = new Waiting(low, this.#o.mono(), completion, undefined, 0, 0, undefined);
     this.#byLow.set(low, waiting);
     this.#order.push(waiting);
+    this.#pending++;
   }
 
   /** Whether somebody here waits for this id. */
@@ -130,89 +180,111 @@ export class Proposals {
     return this.#byLow.has(this.#o.ids.lowOf(id));
   }
 
+  /** The proposal of this very entry, taken out; undefined when it has to be looked for by `claim`. */
+  claimLed(data: Uint8Array): Waiting | undefined {
+    const { head } = this.#led;
+    if (head === undefined || head.data !== data) return undefined;
+    this.#led.drop();
+    return head;
+  }
+
   /** The completion of an applied request, taken out; undefined when it is another member's or has timed out. */
   claim(id: bigint): Completion | undefined {
-    const low = this.#o.ids.lowOf(id);
-    if (low < 0) return undefined;
-    const waiting = this.#byLow.get(low);
+    if (this.#byLow.size === 0) return undefined;
+    const waiting = this.#byLow.get(this.#o.ids.lowOf(id));
     if (waiting === undefined) return undefined;
-    this.#byLow.delete(low);
+    this.#byLow.delete(waiting.low);
+    return this.settle(waiting);
+  }
+
+  /** Takes the completion out: whoever gets it must tell it. */
+  settle(waiting: Waiting): Completion | undefined {
     const { completion } = waiting;
+    if (completion === undefined) return undefined;
     waiting.completion = undefined;
+    this.#pending--;
     return completion;
   }
 
   /** Ends one that will never be applied. */
   abandon(low: number, error: Status): void {
     const waiting = this.#byLow.get(low);
-    if (waiting === undefined) return;
-    this.#byLow.delete(low);
-    const { completion } = waiting;
-    waiting.completion = undefined;
+    if (waiting !== undefined) this.#fail(waiting, error);
+  }
+
+  #fail(waiting: Waiting, error: Status): void {
+    this.#byLow.delete(waiting.low);
+    const completion = this.settle(waiting);
+    if (completion === undefined) return;
     this.failed++;
-    completion?.complete(error, undefined);
+    completion.complete(error, undefined);
+  }
+
+  /** This member stopped leading: what it proposed may come back from others, or never. */
+  leadershipLost(): void {
+    for (const waiting of this.#led.takeAll()) if (waiting.completion !== undefined) this.#byLow.set(waiting.low, waiting);
   }
 
   /** Gives what was gathered to raft, as one step. Without a leader it waits, as etcd's proposals do, until it times out. */
   feed(): void {
+    this.#nowMs = -1;
     if (this.#held.length === 0) return;
     const { raft } = this.#o;
     if (raft.lead === 0n) return;
-    let held = this.#held;
+    const leads = raft.state === StateType.Leader;
+    const held: Waiting[] = [];
+    const data: Uint8Array[] = [];
+    for (const waiting of this.#held) {
+      // Timed out before it was proposed: it must not take effect later.
+      if (waiting.completion === undefined || waiting.data === undefined) continue;
+      if (waiting.onlyInTerm !== 0 && !(leads && raft.term === waiting.onlyInTerm)) {
+        this.#fail(waiting, errors.notLeader);
+        continue;
+      }
+      held.push(waiting);
+      data.push(waiting.data);
+    }
     this.#held = [];
     this.#heldBytes = 0;
-    const leads = raft.state === StateType.Leader;
-    if (held.some((h) => h.onlyInTerm !== 0)) {
-      held = held.filter((h) => {
-        if (h.onlyInTerm === 0 || (leads && raft.term === h.onlyInTerm)) return true;
-        this.abandon(h.low, errors.notLeader);
-        return false;
-      });
-      if (held.length === 0) return;
-    }
-    const result = held.length === 1 ? raft.propose((held[0] as Held).data) : raft.proposeBatch(held.map((h) => h.data));
-    if (result === 'ok') return;
-    this.#dropped(held, result);
+    if (held.length === 0) return;
+    const result = data.length === 1 ? raft.propose(data[0] as Uint8Array) : raft.proposeBatch(data);
+    if (result === 'ok') for (const waiting of held) this.#proposed(waiting, leads);
+    else this.#dropped(held, leads, result);
+  }
+
+  #proposed(waiting: Waiting, leads: boolean): void {
+    if (leads) this.#led.push(waiting);
+    else this.#byLow.set(waiting.low, waiting);
   }
 
   /** A batch is taken or dropped as a whole; part of it may still find room. */
-  #dropped(held: readonly Held[], result: StepResult): void {
-    if (held.length > 1) {
-      for (const h of held) if (this.#o.raft.propose(h.data) !== 'ok') this.abandon(h.low, droppedStatus);
-      return;
+  #dropped(held: readonly Waiting[], leads: boolean, result: StepResult): void {
+    for (const waiting of held) {
+      const again = held.length === 1 ? result : this.#o.raft.propose(waiting.data as Uint8Array);
+      if (again === 'ok') this.#proposed(waiting, leads);
+      else this.#fail(waiting, again === 'dropped' ? droppedStatus : { code: Code.Unknown, message: again });
     }
-    for (const h of held) this.abandon(h.low, result === 'dropped' ? droppedStatus : { code: Code.Unknown, message: result });
   }
 
   /** Ends what has waited too long; called every tick. */
   expire(): void {
     const before = this.#o.mono() - this.#o.timeoutMs;
-    const order = this.#order;
-    let from = this.#orderFrom;
-    for (; from < order.length; from++) {
-      const waiting = order[from] as Waiting;
-      if (waiting.completion === undefined) continue;
-      if (waiting.startMs > before) break;
-      this.#forget(waiting.low);
-      this.abandon(waiting.low, this.#o.timeoutStatus(waiting.startMs));
+    for (;;) {
+      const { head } = this.#order;
+      if (head === undefined || (head.completion !== undefined && head.startMs > before)) return;
+      this.#order.drop();
+      if (head.completion !== undefined) this.#fail(head, this.#o.timeoutStatus(head.startMs));
     }
-    if (from > 1024 && from * 2 > order.length) {
-      this.#order = order.slice(from);
-      from = 0;
-    }
-    this.#orderFrom = from;
   }
 
   stop(): void {
     this.#stopped = true;
     this.#held = [];
-    const order = this.#order;
-    this.#order = [];
-    this.#orderFrom = 0;
-    for (const waiting of order) if (waiting.completion !== undefined) this.abandon(waiting.low, errors.stopped);
+    this.#led.takeAll();
+    for (const waiting of this.#order.takeAll()) this.#fail(waiting, errors.stopped);
   }
 
-  #take(data: Uint8Array, low: number, onlyInTerm: number, completion: Completion): void {
+  #take(data: Uint8Array, low: number, onlyInTerm: number, completion: Completion, field: number, message: unknown): void {
     if (this.#stopped) {
       completion.complete(errors.stopped, undefined);
       return;
@@ -226,19 +298,13 @@ export class Proposals {
       completion.complete(errors.tooManyRequestsUnknown, undefined);
       return;
     }
-    this.wait(low, completion);
-    this.#held.push({ data, low, onlyInTerm });
+    if (this.#nowMs < 0) this.#nowMs = this.#o.mono();
+    const waiting = new Waiting(low, this.#nowMs, completion, data, onlyInTerm, field, message);
+    this.#order.push(waiting);
+    this.#pending++;
+    this.#held.push(waiting);
     this.#heldBytes += data.length;
     this.#o.wake();
-  }
-
-  /** A request that timed out before it was proposed must not take effect later. */
-  #forget(low: number): void {
-    if (this.#held.length === 0) return;
-    const kept = this.#held.filter((h) => h.low !== low);
-    if (kept.length === this.#held.length) return;
-    this.#held = kept;
-    this.#heldBytes = kept.reduce((sum, h) => sum + h.data.length, 0);
   }
 }
 

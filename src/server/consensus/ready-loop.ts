@@ -60,6 +60,8 @@ export interface ReadyEvents {
   feed(): void;
   softState(state: SoftState): void;
   readStates(states: readonly ReadState[]): void;
+  /** A turn begins to apply. */
+  sliceBegins(nowMs: number): void;
   /** One entry takes effect; consistent index and raft's applied index are moved by the loop afterwards. */
   applyNormal(entry: Entry): void;
   applyConfChange(entry: Entry): void;
@@ -223,7 +225,9 @@ export class ReadyLoop {
     if (this.#draining || this.#stopped) return;
     this.#draining = true;
     try {
-      const deadline = this.#clock.mono() + applySliceMs;
+      const now = this.#clock.mono();
+      const deadline = now + applySliceMs;
+      this.#o.events.sliceBegins(now);
       for (;;) {
         while (!this.#savingSnapshot && this.#raft.hasReady()) this.#handle(this.#raft.ready());
         if (this.#applyQueue.length === 0 || this.#installing || this.#stopped) break;
