@@ -30,8 +30,9 @@ export class Http1Binding {
     this.#server.maxHeadersCount = options.limits.headerCountMax;
     this.#server.on('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res));
     this.#server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(req, socket, head));
-    this.#server.on('clientError', (_error: Error, socket: Duplex) => {
-      if (socket.writable)
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      // What does not begin like HTTP at all (a broken HTTP/2 preface, say) gets no HTTP answer.
+      if (error.code !== 'HPE_INVALID_METHOD' && socket.writable)
         socket.end('HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request');
       else socket.destroy();
     });

@@ -96,6 +96,9 @@ export class HttpExchange implements HttpRequest, HttpResponse {
     for (const [name, value] of Object.entries(lowerNames(headers))) {
       for (const one of typeof value === 'string' ? [value] : value) fields.push([name, one.replace(/[\0\r\n]/g, ' ')]);
     }
+    if (headers.date === undefined && headers.Date === undefined) {
+      fields.push(['date', new Date(this.#stream.connection.host.grpc.clock.wall()).toUTCString()]);
+    }
     // Held until the first body byte or the next turn, so that an empty answer is one frame.
     this.#head = { status, fields };
     process.nextTick(() => this.#sendHead(false));

@@ -1,4 +1,5 @@
 /** One stream of an HTTP/2 connection: its states, its send queue, and the gRPC call or HTTP exchange that it carries. */
+import type { Timer } from '../../base/clock.ts';
 import type { Codec } from '../../api/proto-io.ts';
 import type { Status } from '../../api/status.ts';
 import { encodeMessage } from '../grpc-text.ts';
@@ -11,6 +12,11 @@ import type { RequestHead } from './request-head.ts';
 /** Parts up to this size are copied into the connection's buffer; larger ones go to the socket as they are. */
 export const copyBytesMax = 4_096;
 const messagePrefixBytes = 5;
+/**
+ * An HTTP response that is complete before its request ends the stream only when the request ends too, or after this many ms: a client in the
+ * middle of its body then sees the answer before it is told to stop, and what is wrong with the body still gets its error.
+ */
+const earlyEndMs = 200;
 
 /** How a stream's sending side ends once its queue is empty. */
 type End = 'data' | Status;
@@ -37,6 +43,8 @@ export class NativeStream implements CallCarrier {
   /** When output last moved: a peer that takes nothing is cut. */
   progressMs = 0;
   #end: End | undefined = undefined;
+  /** An HTTP response is complete before its request is: its end is held back for a while. */
+  #heldEnd: Timer | undefined = undefined;
   #paused = false;
   /** Received and not yet given back to the peer's window. */
   #uncredited = 0;
@@ -111,6 +119,7 @@ export class NativeStream implements CallCarrier {
   /** The peer's side has ended, by DATA or trailers; `remoteClosed` is set. */
   ended(): void {
     if (this.localClosed) this.connection.removeStream(this);
+    else if (this.#heldEnd !== undefined) this.#releaseEnd();
     else if (this.#deferred === undefined) this.#deliverEnd();
   }
 
@@ -134,6 +143,8 @@ export class NativeStream implements CallCarrier {
     this.#queue.length = 0;
     this.queuedBytes = 0;
     this.#deferred = undefined;
+    this.#heldEnd?.cancel();
+    this.#heldEnd = undefined;
     this.localClosed = true;
     this.remoteClosed = true;
     this.call?.cancel();
@@ -259,11 +270,12 @@ export class NativeStream implements CallCarrier {
   sendHead(status: number, fields: readonly (readonly [string, string])[], end: boolean): void {
     if (this.localClosed || this.headersSent) return;
     this.headersSent = true;
-    this.connection.headers(this.id, status, fields, end);
-    if (end) {
+    const now = end && this.remoteClosed;
+    this.connection.headers(this.id, status, fields, now);
+    if (now) {
       this.localClosed = true;
       this.#closeLocal();
-    }
+    } else if (end) this.endBody();
   }
 
   sendBody(chunk: Uint8Array): void {
@@ -271,7 +283,15 @@ export class NativeStream implements CallCarrier {
   }
 
   endBody(): void {
-    if (this.localClosed || this.#end !== undefined) return;
+    if (this.localClosed || this.#end !== undefined || this.#heldEnd !== undefined) return;
+    if (this.remoteClosed) this.#releaseEnd();
+    else this.#heldEnd = this.connection.host.grpc.clock.after(earlyEndMs, () => this.#releaseEnd());
+  }
+
+  #releaseEnd(): void {
+    this.#heldEnd?.cancel();
+    this.#heldEnd = undefined;
+    if (this.localClosed) return;
     this.#end = 'data';
     this.connection.wantSend(this);
   }
