@@ -17,7 +17,7 @@ type AuthField = {
 export function registerAuth(context: ServiceContext): void {
   const forward = <F extends AuthField, Res>(method: MethodDef<NonNullable<InternalRaftRequest[F]>, Res>, field: F): void =>
     context.unary(method, (call) => {
-      const info = context.identify(call);
+      const info = context.authorize(call, method, call.request);
       if (info === false) return;
       const request = InternalRaftRequest.create();
       request[field] = call.request as InternalRaftRequest[F];
@@ -53,11 +53,11 @@ function authenticate(context: ServiceContext, call: UnaryCall<AuthenticateReque
   const { member } = context;
   member.linearizableRead((error) => {
     if (error !== undefined) return call.fail(error);
-    const revision = member.auth.revision;
     const request = InternalRaftRequest.create();
     request.authenticate = { name: call.request.name, password: call.request.password, simpleToken: '' };
     member.auth.prepare(request, (refused, prepared) => {
       if (refused !== undefined || prepared === undefined) return call.fail(refused ?? errors.authFailed);
+      const { revision } = member.auth;
       member.propose(prepared, undefined, {
         complete(failed: Status | undefined, result: ApplyResult | undefined) {
           const status = failed ?? result?.error;

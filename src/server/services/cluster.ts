@@ -10,7 +10,7 @@ import type { ServiceContext } from './context.ts';
 export function registerCluster(context: ServiceContext): void {
   const { member } = context;
   context.unary(Cluster.memberList, (call) => {
-    if (context.identify(call) === false) return;
+    if (context.authorize(call, Cluster.memberList, call.request) === false) return;
     const reply = (): void => call.reply({ header: context.headerMessage(0), members: member.cluster.members().map(wireMember) });
     if (!call.request.linearizable) return reply();
     member.linearizableRead((error) => {
@@ -22,7 +22,7 @@ export function registerCluster(context: ServiceContext): void {
     // URLs are looked at before rights, as etcd does.
     const urls = checkedPeerUrls(call.request.peerURLs);
     if (urls === undefined) return call.fail(errors.memberBadURLs);
-    if (context.identifyAdmin(call) === false) return;
+    if (context.authorize(call, Cluster.memberAdd, call.request) === false) return;
     member.addMember(urls, call.request.isLearner, (error, result) => {
       if (error !== undefined || result === undefined) return call.fail(wireError(error));
       call.reply({
@@ -33,13 +33,16 @@ export function registerCluster(context: ServiceContext): void {
     });
   });
   context.unary(Cluster.memberRemove, (call) => {
-    if (context.identifyAdmin(call) !== false) member.removeMember(call.request.ID, listReply(context, call));
+    if (context.authorize(call, Cluster.memberRemove, call.request) !== false)
+      member.removeMember(call.request.ID, listReply(context, call));
   });
   context.unary(Cluster.memberUpdate, (call) => {
-    if (context.identifyAdmin(call) !== false) member.updateMember(call.request.ID, call.request.peerURLs, listReply(context, call));
+    if (context.authorize(call, Cluster.memberUpdate, call.request) !== false)
+      member.updateMember(call.request.ID, call.request.peerURLs, listReply(context, call));
   });
   context.unary(Cluster.memberPromote, (call) => {
-    if (context.identifyAdmin(call) !== false) member.promoteMember(call.request.ID, listReply(context, call));
+    if (context.authorize(call, Cluster.memberPromote, call.request) !== false)
+      member.promoteMember(call.request.ID, listReply(context, call));
   });
 }
 

@@ -6,8 +6,9 @@
 import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
-import type { HandlerTable, Metadata, PeerInfo, StreamCall, UnaryCall } from '../../wire/call.ts';
+import type { HandlerTable, Metadata, StreamCall, UnaryCall } from '../../wire/call.ts';
 import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/types.ts';
+import { authorize, type CallScope } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
@@ -25,8 +26,11 @@ export interface MethodRule<Req> {
   readonly learner?: ((request: Req) => boolean) | undefined;
 }
 
+/** Who makes a call, and how it is told that it may not. */
+export type Caller = Pick<UnaryCall, 'metadata' | 'peer' | 'fail'>;
+
 /** The part of a unary call that a proposal needs, whatever its messages. */
-export type EncodedCall = Pick<UnaryCall, 'requestBytes' | 'metadata' | 'peer' | 'fail' | 'replyEncoded'>;
+export type EncodedCall = Pick<UnaryCall, 'method' | 'request' | 'requestBytes' | 'metadata' | 'peer' | 'fail' | 'replyEncoded'>;
 
 export class ServiceContext {
   readonly member: MemberFacade;
@@ -34,6 +38,7 @@ export class ServiceContext {
   readonly table: HandlerTable;
   /** The header's cluster and member id fields. */
   readonly #ids: Uint8Array;
+  readonly #authScope: CallScope;
   #headerRev = -1;
   #headerTerm = -1;
   #header: Uint8Array = new Uint8Array(0);
@@ -42,6 +47,7 @@ export class ServiceContext {
     this.table = table;
     this.member = member;
     this.snapshots = dependencies.snapshots;
+    this.#authScope = { auth: member.auth, leaseIds: () => member.lessor.list().map((l) => l.id) };
     const ids = Buffer.alloc(22);
     let at = 0;
     if (member.clusterId !== 0n) {
@@ -102,8 +108,9 @@ export class ServiceContext {
     const learner = rule?.learner;
     this.table.addUnary<Req, Res>(method, (call) => {
       const refused = this.#admit(call.metadata, this.member.isLearner && !(learner?.(call.request) ?? false));
-      if (refused === undefined) handler(call);
-      else call.fail(refused);
+      if (refused !== undefined) call.fail(refused);
+      else if (this.#knowsToken(call.metadata)) handler(call);
+      else this.#afterCatchUp(call, () => handler(call));
     });
   }
 
@@ -124,6 +131,19 @@ export class ServiceContext {
     });
   }
 
+  /** A token may be younger than what this member has applied: then it is not bad, the member is late. */
+  #knowsToken(metadata: Metadata): boolean {
+    const { auth } = this.member;
+    return !auth.enabled || auth.tokenIndex(metadata) <= this.member.appliedIndex;
+  }
+
+  #afterCatchUp(call: Pick<UnaryCall, 'fail' | 'cancelled'>, next: () => void): void {
+    this.member.linearizableRead((error) => {
+      if (error !== undefined) call.fail(error);
+      else if (!call.cancelled) next();
+    });
+  }
+
   #admit(metadata: Metadata, refuseAsLearner: boolean): Status | undefined {
     if (refuseAsLearner) return errors.notSupportedForLearner;
     if (metadata.size === 0) return undefined;
@@ -134,31 +154,18 @@ export class ServiceContext {
   }
 
   /**
-   * Who makes this call. Fails the call (and returns false) when its credentials are bad, or when auth is on and it has none.
-   * The info stays undefined while auth is off.
+   * May this caller make this call, by the table of rules? Gives who it is (undefined while auth is off, or for a call that anybody may
+   * make); fails the call and gives false when it may not.
+   *
+   * @param request  the decoded request; of a streaming method, the message at hand
    */
-  identify(call: { readonly metadata: Metadata; readonly peer: PeerInfo; fail(status: Status): void }): AuthInfo | undefined | false {
+  authorize<Req, Res>(caller: Caller, method: MethodDef<Req, Res>, request: unknown): AuthInfo | undefined | false {
     const { auth } = this.member;
     if (!auth.enabled) return undefined;
-    const { error, info } = auth.authInfo(call.metadata, call.peer);
-    if (error !== undefined) {
-      call.fail(error);
-      return false;
-    }
-    if (info === undefined || info.username === '') {
-      call.fail(errors.userEmpty);
-      return false;
-    }
-    return info;
-  }
-
-  /** As `identify`, and the caller must be an administrator. */
-  identifyAdmin(call: { readonly metadata: Metadata; readonly peer: PeerInfo; fail(status: Status): void }): AuthInfo | undefined | false {
-    const info = this.identify(call);
-    if (info === undefined || info === false) return info;
-    const denied = this.member.auth.checkAdmin(info);
-    if (denied === undefined) return info;
-    call.fail(denied);
+    const { error, info } = auth.authInfo(caller.metadata, caller.peer);
+    const refused = error ?? authorize(this.#authScope, method as unknown as MethodDef, info, request);
+    if (refused === undefined) return info;
+    caller.fail(refused);
     return false;
   }
 
@@ -169,14 +176,14 @@ export class ServiceContext {
 
   /** Identifies the caller, takes the request through raft and answers with what apply gives. */
   propose(call: EncodedCall, request: RaftRequest): void {
-    const info = this.identify(call);
+    const info = this.authorize(call, call.method, call.request);
     if (info === false) return;
     this.member.propose(request, info, new Proposal(this, call));
   }
 
   /** As `propose` for a request whose bytes travel as the client sent them; `field` is its number in InternalRaftRequest. */
   proposeEncoded(call: EncodedCall, field: number): void {
-    const info = this.identify(call);
+    const info = this.authorize(call, call.method, call.request);
     if (info === false) return;
     this.member.proposeEncoded(field, call.requestBytes, info, new Proposal(this, call));
   }
@@ -207,6 +214,10 @@ export class StreamScope<Req, Res> {
     call.onCancel = () => this.#close();
     this.onOver(member.onStop(() => this.fail(errors.stopped)));
     if (call.metadata.get('hasleader')?.[0] === 'true') this.onOver(member.onLeaderLost(() => this.fail(errors.noLeader)));
+  }
+
+  get caller(): Caller {
+    return { metadata: this.call.metadata, peer: this.call.peer, fail: (status) => this.fail(status) };
   }
 
   get over(): boolean {

@@ -1,12 +1,11 @@
 /** KV: the hot services. A put is one proposal object, a get is one pooled job; see `context.ts` for what they share. */
-import {
-  InternalRaftRequest,
-  type CompactionRequest,
-  type CompactionResponse,
-  type RangeRequest,
-  type RangeResponse,
-  type TxnRequest,
-  type TxnResponse,
+import type {
+  CompactionRequest,
+  CompactionResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
 } from '../../api/gen/etcdserverpb.ts';
 import { KV } from '../../api/gen/methods.ts';
 import type { Status } from '../../api/status.ts';
@@ -57,7 +56,7 @@ export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
     else context.proposeEncoded(call, txnField);
   });
   context.unary(KV.compact, (call) => {
-    const info = context.identify(call);
+    const info = context.authorize(call, KV.compact, call.request);
     if (info !== false) member.propose({ compaction: call.request }, info, new Compaction(context, call));
   });
   registerRangeStream(context);
@@ -77,11 +76,8 @@ class RangeJobs {
     const { request } = call;
     const bad = checkRange(request);
     if (bad !== undefined) return call.fail(bad);
-    const info = this.context.identify(call);
-    if (info === false) return;
     const job = this.#idle.pop() ?? new RangeJob(this);
     job.call = call;
-    job.info = info;
     if (request.serializable) job.read(undefined);
     else this.context.member.linearizableRead(job.read);
   }
@@ -112,10 +108,9 @@ class RangeJob {
     const { member } = this.#jobs.context;
     if (error !== undefined || call.cancelled) return this.#answer(error, undefined);
     const { request } = call;
-    if (member.auth.enabled) {
-      const denied = member.auth.checkRange(this.info, request.key, request.rangeEnd, false);
-      if (denied !== undefined) return this.#answer(denied, undefined);
-    }
+    const info = this.#jobs.context.authorize(call, KV.range, request);
+    if (info === false) return this.#jobs.release(this);
+    this.info = info;
     const query = rangeQuery(request);
     if (query.end !== undefined) return member.kv.rangeSliced(query, call, this.#ranged);
     let result: RangeResult;
@@ -172,18 +167,11 @@ class LargeAnswer {
 /** A txn that only reads needs no log entry: it runs on the state after a linearizable read, or on any state when all its ranges allow that. */
 function readOnlyTxn(context: ServiceContext, call: UnaryCall<TxnRequest, TxnResponse>): void {
   const { member } = context;
-  const info = context.identify(call);
-  if (info === false) return;
   const run = (error: Status | undefined): void => {
     if (error !== undefined) return call.fail(error);
     if (call.cancelled) return;
-    const { kv, auth, lessor } = member;
-    if (auth.enabled) {
-      const request = InternalRaftRequest.create();
-      request.txn = call.request;
-      const denied = auth.check(info, request);
-      if (denied !== undefined) return call.fail(denied);
-    }
+    if (context.authorize(call, KV.txn, call.request) === false) return;
+    const { kv, lessor } = member;
     const rev = kv.currentRev;
     const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
     if (outcome.error === undefined) call.replyEncoded([context.header(rev), outcome.body]);

@@ -1,11 +1,9 @@
 /** Leases: grant, revoke, keepalive, time-to-live, list. */
 import type { LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../api/gen/etcdserverpb.ts';
 import { Lease } from '../../api/gen/methods.ts';
-import { errors, type Status } from '../../api/status.ts';
-import { emptyBytes } from '../../base/bytes.ts';
+import { errors } from '../../api/status.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import { leaseGrantCostBytes } from '../apply/quota.ts';
-import type { AuthInfo } from '../apply/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import type { ServiceContext, StreamScope } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
@@ -25,29 +23,21 @@ export function registerLease(context: ServiceContext, quota: QuotaGuard): void 
     new KeepAliveSession(context, scope);
   });
   context.unary(Lease.leaseTimeToLive, (call) => {
-    const info = context.identify(call);
-    if (info === false) return;
     const { ID, keys } = call.request;
-    const denied = keys ? deniedKeys(member, info, ID, false) : undefined;
-    if (denied !== undefined) return call.fail(denied);
+    const info = context.authorize(call, Lease.leaseTimeToLive, call.request);
+    if (info === false) return;
     member.leaseTimeToLive(ID, keys, (error, lease) => {
-      const failed = error ?? (keys ? (context.staleAuth(info) ?? deniedKeys(member, info, ID, false)) : undefined);
-      if (failed !== undefined) call.fail(failed);
+      if (error !== undefined) return call.fail(error);
+      // Keys may have been attached while the leader was asked.
+      const denied = keys ? (context.staleAuth(info) ?? member.auth.checkLease(info, ID, false)) : undefined;
+      if (denied !== undefined) call.fail(denied);
       else if (lease !== undefined)
         call.reply({ header: context.currentHeader(), ID, TTL: lease.ttl, grantedTTL: lease.grantedTtl, keys: [...lease.keys] });
     });
   });
   context.unary(Lease.leaseLeases, (call) => {
-    const info = context.identify(call);
-    if (info === false) return;
-    const leases = member.lessor.list();
-    if (info !== undefined && member.auth.checkAdmin(info) !== undefined) {
-      for (const { id } of leases) {
-        const denied = deniedKeys(member, info, id, false);
-        if (denied !== undefined) return call.fail(denied);
-      }
-    }
-    call.reply({ header: context.currentHeader(), leases: leases.map(({ id }) => ({ ID: id })) });
+    if (context.authorize(call, Lease.leaseLeases, call.request) === false) return;
+    call.reply({ header: context.currentHeader(), leases: member.lessor.list().map(({ id }) => ({ ID: id })) });
   });
 }
 
@@ -62,16 +52,6 @@ export function freeLeaseId(member: MemberFacade): bigint {
     const id = member.nextId() & (signBit - 1n);
     if (id !== 0n && !member.lessor.has(id)) return id;
   }
-}
-
-/** Whether the caller lacks the right to one of the keys attached to a lease. */
-function deniedKeys(member: MemberFacade, info: AuthInfo | undefined, lease: bigint, write: boolean): Status | undefined {
-  if (!member.auth.enabled) return undefined;
-  for (const key of member.backend.leaseKeys(lease)) {
-    const denied = member.auth.checkRange(info, key, emptyBytes, write);
-    if (denied !== undefined) return denied;
-  }
-  return undefined;
 }
 
 /** One keepalive stream: requests are renewed and answered one after the other, in the order in which they came. */
@@ -112,12 +92,7 @@ class KeepAliveSession {
         return;
       }
       if (this.#queue.length === keepAliveQueueMax) call.resume();
-      const { auth } = member;
-      if (auth.enabled) {
-        const { error, info } = auth.authInfo(call.metadata, call.peer);
-        const denied = error ?? (info === undefined ? errors.userEmpty : deniedKeys(member, info, id, true));
-        if (denied !== undefined) return this.#scope.fail(denied);
-      }
+      if (this.#context.authorize(this.#scope.caller, Lease.leaseKeepAlive, { ID: id }) === false) return;
       // The header tells the revision before the renewal.
       const header = this.#context.currentHeader();
       let inTurn = true;

@@ -32,7 +32,7 @@ export function registerMaintenance(context: ServiceContext): void {
   context.unary(
     Maintenance.status,
     (call) => {
-      if (context.identify(call) === false) return;
+      if (context.authorize(call, Maintenance.status, call.request) === false) return;
       const { quotaBackendBytes } = member.config;
       const { downgrade } = member.cluster;
       const problems = member.alarms.list(0).map(alarmText);
@@ -56,18 +56,18 @@ export function registerMaintenance(context: ServiceContext): void {
     { learner: () => true },
   );
   context.unary(Maintenance.defragment, (call) => {
-    if (context.identifyAdmin(call) === false) return;
+    if (context.authorize(call, Maintenance.defragment, call.request) === false) return;
     member.backend.defragment().then(
       () => call.reply({ header: undefined }),
       (e: unknown) => call.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) }),
     );
   });
   context.unary(Maintenance.hash, (call) => {
-    if (context.identifyAdmin(call) === false) return;
+    if (context.authorize(call, Maintenance.hash, call.request) === false) return;
     member.kv.hash((hash) => call.reply({ header: context.currentHeader(), hash }));
   });
   context.unary(Maintenance.hashKV, (call) => {
-    if (context.identifyAdmin(call) === false) return;
+    if (context.authorize(call, Maintenance.hashKV, call.request) === false) return;
     const { revision } = call.request;
     member.kv.hashByRev(Math.max(revision, 0), (error, result) => {
       if (error !== undefined || result === undefined)
@@ -82,7 +82,7 @@ export function registerMaintenance(context: ServiceContext): void {
     });
   });
   context.unary(Maintenance.moveLeader, (call) => {
-    if (context.identifyAdmin(call) === false) return;
+    if (context.authorize(call, Maintenance.moveLeader, call.request) === false) return;
     if (!member.isLeader) return call.fail(errors.notLeader);
     member.moveLeader(call.request.targetID, (error) => {
       if (error === undefined) call.reply({ header: undefined });
@@ -90,14 +90,14 @@ export function registerMaintenance(context: ServiceContext): void {
     });
   });
   context.unary(Maintenance.downgrade, (call) => {
-    if (context.identifyAdmin(call) !== false) downgrade(context, call);
+    if (context.authorize(call, Maintenance.downgrade, call.request) !== false) downgrade(context, call);
   });
   context.stream(
     Maintenance.snapshot,
     (scope) => {
       const { call } = scope;
       call.onHalfClose = () => {
-        if (scope.over || context.identifyAdmin({ metadata: call.metadata, peer: call.peer, fail: (s) => scope.fail(s) }) === false) return;
+        if (scope.over || context.authorize(scope.caller, Maintenance.snapshot, undefined) === false) return;
         void sendSnapshot(context, scope);
       };
     },

@@ -55,13 +55,11 @@ function start(context: ServiceContext, scope: Scope, request: RangeRequest): vo
   const { member } = context;
   const bad = refused(request);
   if (bad !== undefined) return scope.fail(bad);
-  const { metadata, peer } = scope.call;
-  const info = context.identify({ metadata, peer, fail: (s) => scope.fail(s) });
-  if (info === false) return;
   const read = (error: Status | undefined): void => {
     if (scope.over) return;
-    const denied = error ?? (member.auth.enabled ? member.auth.checkRange(info, request.key, request.rangeEnd, false) : undefined);
-    if (denied !== undefined) return scope.fail(denied);
+    if (error !== undefined) return scope.fail(error);
+    const info = context.authorize(scope.caller, KV.rangeStream, request);
+    if (info === false) return;
     const range = storeRange(request.key, request.rangeEnd);
     member.kv.rangeSliced({ ...range, rev: request.revision, limit: 0, countOnly: true }, scope.call, (failed, result) => {
       if (scope.over) return;

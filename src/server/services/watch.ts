@@ -126,11 +126,12 @@ class WatchSession {
   }
 
   #denied(key: Uint8Array, rangeEnd: Uint8Array): Status | undefined {
-    const { auth } = this.#context.member;
-    if (!auth.enabled) return undefined;
-    const { call } = this.#scope;
-    const { error, info } = auth.authInfo(call.metadata, call.peer);
-    return error ?? auth.checkRange(info, key, rangeEnd, false);
+    let denied: Status | undefined;
+    const { metadata, peer } = this.#scope.call;
+    const caller = { metadata, peer, fail: (status: Status) => void (denied = status) };
+    // The same normalized range as the watcher gets.
+    this.#context.authorize(caller, Watch.watch, { createRequest: { key, rangeEnd } });
+    return denied;
   }
 
   #refuse(reason: string): void {
