@@ -27,6 +27,7 @@ import type { DurableLog, SnapshotFiles } from './consensus/durable.ts';
 import { Member } from './consensus/member.ts';
 import { nullTransport, type PeerTransport } from './consensus/peer-transport.ts';
 import { addressText, ReservedPort } from './http/addresses.ts';
+import { Gateway } from './http/gateway.ts';
 import { HealthPages } from './http/health.ts';
 import { peerRoutes } from './http/peer-routes.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
@@ -387,8 +388,13 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
   const grpc = new GrpcServer({ table, limits: wireLimits(config), clock, observer: metrics.observer() });
   const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
+  const limits = wireLimits(config);
+  const gateway = config.enableGrpcGateway
+    ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer() })
+    : undefined;
   const routes: RoutesOptions = {
     member,
+    gateway: gateway === undefined ? undefined : (request, response) => gateway.handle(request, response),
     serverVersion,
     health: new HealthPages(member, log, metrics.health),
     metrics: () => metrics.text(),

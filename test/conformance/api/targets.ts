@@ -1,9 +1,11 @@
-// Servers to replay against: a process started for one scenario, tsetcd's or a real etcd's.
+// Servers to replay against, a new one for each scenario: a member inside this process on a disk in memory (default), `bin/tsetcd server`, or
+// a real etcd.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startMember } from '../../../src/server/embed.ts';
 import type { Address } from './replay.ts';
 
 const top = join(import.meta.dirname, '../../..');
@@ -15,10 +17,9 @@ export interface RunningServer extends Address {
   logTail(): string;
 }
 
-/** `TSETCD_REFERENCE` names a real etcd to replay against instead of tsetcd. */
-export const referenceBinary = process.env['TSETCD_REFERENCE'];
-
-const command = referenceBinary === undefined || referenceBinary === '' ? [join(top, 'bin/tsetcd'), 'server'] : [referenceBinary];
+/** `TSETCD_REFERENCE` names a real etcd; `TSETCD_SPAWN=1` asks for processes of `bin/tsetcd server`. */
+const reference = process.env['TSETCD_REFERENCE'] ?? '';
+const command = reference !== '' ? [reference] : process.env['TSETCD_SPAWN'] === '1' ? [join(top, 'bin/tsetcd'), 'server'] : undefined;
 
 /** Two ports that were free a moment ago. */
 async function freePorts(): Promise<[number, number]> {
@@ -34,8 +35,30 @@ async function freePorts(): Promise<[number, number]> {
   return [ports[0]!, ports[1]!];
 }
 
+/** @param args  further flags, as `--name=value` */
 export async function startServer(args: readonly string[] = []): Promise<RunningServer> {
   const [clientPort, peerPort] = await freePorts();
+  return command === undefined ? embedded(clientPort, peerPort, args) : spawned(command, clientPort, peerPort, args);
+}
+
+async function embedded(clientPort: number, peerPort: number, args: readonly string[]): Promise<RunningServer> {
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const fatal: string[] = [];
+  const member = await startMember({
+    name: 'default',
+    listen: `http://127.0.0.1:${clientPort}`,
+    flags: {
+      'listen-peer-urls': peerUrl,
+      'initial-advertise-peer-urls': peerUrl,
+      'initial-cluster': `default=${peerUrl}`,
+      ...Object.fromEntries(args.map((a) => a.replace(/^--/, '').split('=', 2) as [string, string])),
+    },
+    onFatal: (error) => fatal.push(error.stack ?? error.message),
+  });
+  return { host: '127.0.0.1', clientPort, peerUrl, logTail: () => fatal.join('\n'), stop: () => member.close() };
+}
+
+async function spawned(command: readonly string[], clientPort: number, peerPort: number, args: readonly string[]): Promise<RunningServer> {
   const dir = mkdtempSync(join(tmpdir(), 'tsetcd-api-'));
   const clientUrl = `http://127.0.0.1:${clientPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
