@@ -185,7 +185,7 @@ export class ServiceContext {
   proposeEncoded(call: EncodedCall, field: number): void {
     const info = this.authorize(call, call.method, call.request);
     if (info === false) return;
-    this.member.proposeEncoded(field, call.requestBytes, info, new Proposal(this, call));
+    this.member.proposeEncoded(field, call.requestBytes, info, new Proposal(this, call), call.request);
   }
 
   /** The whole response body: header in front of what apply made. */
