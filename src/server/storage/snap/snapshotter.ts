@@ -196,11 +196,14 @@ export class Snapshotter {
   #remove(names: readonly string[], failure: string): void {
     if (names.length === 0) return;
     this.#thread ??= this.#disk.thread('snap');
-    const ops: DiskOp[] = names.map((name) => ({ kind: 'unlink', path: `${this.#dir}/${name}` }));
-    this.#thread.submit(ops, (error) => {
-      if (error !== undefined) this.#log.warn(failure, { error: error.message });
-      else this.#log.info('purged', { names });
-    });
+    let left = names.length;
+    for (const name of names) {
+      this.#thread.submit([{ kind: 'unlink', path: `${this.#dir}/${name}` }], (error) => {
+        // Asked for twice before the first was done.
+        if (error !== undefined && error.code !== 'ENOENT') this.#log.warn(failure, { error: error.message });
+        if (--left === 0) this.#log.info('purged', { names });
+      });
+    }
   }
 }
 

@@ -150,8 +150,8 @@ class LogContent {
     if (at < 0) return;
     const entries = this.#entries;
     if (at > entries.length) throw new Misplaced(`entry ${entry.Index} follows entry ${this.#start.index + entries.length}`, 'gap');
-    const before = at === 0 ? this.#start.term : (entries[at - 1] as Entry).Term;
-    if (entry.Term < before) throw new Misplaced(`entry ${entry.Index} has an older term than the one before it`);
+    if (at !== 0 && entry.Term < (entries[at - 1] as Entry).Term)
+      throw new Misplaced(`entry ${entry.Index} has an older term than the one before it`);
     if (at < entries.length) {
       // A new leader's entries replace what was not committed.
       const replaced = entries[at] as Entry;

@@ -156,7 +156,7 @@ export class WAL {
       try {
         disk.syncDir(parentOf(dir));
       } catch (error) {
-        setAside(options);
+        if (error instanceof DiskError) setAside(options);
         throw error;
       }
       return new WAL(options, {
@@ -302,18 +302,16 @@ export class WAL {
     const all = listSegments(this.#disk, this.#dir);
     const held = (this.#segments[0] as OpenedSegment).sequence;
     const removed: string[] = [];
-    const ops: DiskOp[] = [];
     for (const segment of all.slice(0, Math.max(0, all.length - keep))) {
       const path = `${this.#dir}/${segment.name}`;
       if (segment.sequence >= held || !isFree(this.#disk, path)) break;
       removed.push(segment.name);
-      ops.push({ kind: 'unlink', path });
+      this.#spares.thread().submit([{ kind: 'unlink', path }], (error) => {
+        if (error === undefined) this.#log.info('purged', { path });
+        // Asked for twice before the first was done.
+        else if (error.code !== 'ENOENT') this.#log.warn('failed to purge WAL file', { path, error: error.message });
+      });
     }
-    if (ops.length === 0) return removed;
-    this.#spares.thread().submit(ops, (error) => {
-      if (error !== undefined) this.#log.warn('failed to purge WAL files', { error: error.message });
-      else this.#log.info('purged', { names: removed });
-    });
     return removed;
   }
 
@@ -463,9 +461,12 @@ export class WAL {
     this.#pump();
   }
 
-  #fail(error: DiskError): void {
+  #fail(cause: DiskError): void {
     if (this.#failed) return;
     this.#failed = true;
+    // A segment's open file still goes by the name it was made under.
+    const segment = this.#segments.find((s) => s.file.path === cause.path);
+    const error = segment === undefined ? cause : new DiskError({ code: cause.code, op: cause.op, path: segment.path, cause });
     this.#log.error('failed to write WAL', { error: error.message });
     this.#options.onFatal(error);
     const idle = this.#onIdle;
@@ -487,7 +488,13 @@ function parentOf(path: string): string {
 function setAside(options: WalOptions): void {
   const stamp = new Date(options.clock.wall()).toISOString();
   const [day, time] = [stamp.slice(0, 10).replaceAll('-', ''), stamp.slice(11, 19).replaceAll(':', '')];
-  options.disk.rename(options.dir, `${options.dir}.broken.${day}.${time}.${stamp.slice(20, 23)}000`);
+  const broken = `${options.dir}.broken.${day}.${time}.${stamp.slice(20, 23)}000`;
+  try {
+    options.disk.rename(options.dir, broken);
+  } catch (error) {
+    // The error that led here is the one to report.
+    options.log.error('failed to rename the broken WAL directory', { path: options.dir, error: String(error) });
+  }
 }
 
 /** Whether no process holds the segment. */
