@@ -15,7 +15,9 @@ export interface RangeAnswer {
 
 /** What to read from the store. One row more than the limit is read, to know whether there are more. */
 export function rangeQuery(r: RangeRequest): RangeQuery {
-  const everything = r.sortOrder !== RangeRequest_SortOrder.NONE || hasFilter(r);
+  // Rows come in key order: sorting them so needs no more of them than the limit.
+  const sorted = r.sortOrder === RangeRequest_SortOrder.DESCEND || r.sortTarget !== RangeRequest_SortTarget.KEY;
+  const everything = (sorted && r.sortOrder !== RangeRequest_SortOrder.NONE) || hasFilter(r);
   return {
     key: r.key,
     end: storeEnd(r.rangeEnd),

@@ -63,6 +63,8 @@ describe('rangeQuery', () => {
     expect(query({ limit: -1 }).limit).toBe(0);
     expect(query({ limit: 3, sortOrder: 2 }).limit).toBe(0);
     expect(query({ limit: 3, minModRevision: 1 }).limit).toBe(0);
+    expect(query({ limit: 3, sortOrder: 1 }).limit).toBe(4);
+    expect(query({ limit: 3, sortOrder: 1, sortTarget: 2 }).limit).toBe(0);
   });
 });
 
