@@ -50,6 +50,10 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
   if (initialized) log.info('server has already been initialized', { 'data-dir': server.dataDir, 'dir-type': 'member' });
   else log.info('Initialize and start etcd server', { 'data-dir': server.dataDir, 'dir-type': 'empty' });
 
+  if (server.initialCluster.size > 1 && !initialized) {
+    log.fatal('discovery failed', { error: '--initial-cluster with more than one member is not supported by this build' });
+    exitWith(log, ExitCode.Startup);
+  }
   const clock = new RealClock();
   const random = new RealRandom();
   let running: RunningServer | undefined;

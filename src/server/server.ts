@@ -77,6 +77,8 @@ export interface ServerOptions {
   readonly snapshots?: ((backend: () => Backend) => SnapshotSource) | undefined;
   /** The peers' side; a member alone needs none. */
   readonly transport?: PeerTransport | undefined;
+  /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
+  readonly onBuilt?: ((server: RunningServer) => void) | undefined;
   /**
    * The member cannot go on: its disk failed, or it was removed from the cluster. The caller ends the process or the embedded member; nothing
    * is acknowledged any more.
@@ -130,7 +132,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   // A worker takes some 50 ms to start: it does so while everything else is read and bound.
   const walThread = disk.thread('wal');
   undo.push(() => walThread.close());
-  const ports = listen ? await reservePorts(config, log, undo) : { client: [], peer: [], metrics: [] };
+  const ports = listen ? await reservePorts(config, log, undo) : { client: [], http: [], peer: [], metrics: [] };
   const paths = dataPaths(config);
   logStart(options, isInitialized(disk, paths));
   if (!isInitialized(disk, paths)) checkInitialCluster(config);
@@ -300,35 +302,8 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     }
   }
 
-  await new Promise<void>((resolve) => {
-    member.start(resolve);
-    undo.push(() => member.stop());
-    const purge = startPurge({ config, clock, log, wal, snapshotter, walDir: paths.walDir, snapDir: paths.snapDir });
-    undo.push(() => purge.stop());
-    if (front !== undefined) {
-      for (const port of ports.peer) {
-        log.info('serving peer traffic', { address: addressText(port.url) });
-        undo.push(front.servePeers(port));
-      }
-    }
-  });
-  const compaction = startAutoCompaction(member, log);
-  undo.push(() => compaction.stop());
-
-  if (front !== undefined) {
-    for (const port of ports.client) {
-      log.info('ready to serve client requests');
-      undo.push(front.serveClients(port));
-      log.info('serving client traffic insecurely; this is strongly discouraged!', {
-        traffic: 'grpc+http',
-        address: addressText(port.url),
-      });
-    }
-  }
-  log.debug('started', { took: formatDuration(clock.mono() - started) });
-
   const channels = new Set<InProcessChannel>();
-  return {
+  const running: RunningServer = {
     member,
     table,
     metrics,
@@ -348,10 +323,43 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
       for (const channel of channels) channel.close();
     },
   };
+  options.onBuilt?.(running);
+
+  await new Promise<void>((resolve) => {
+    member.start(resolve);
+    undo.push(() => member.stop());
+    const purge = startPurge({ config, clock, log, wal, snapshotter, walDir: paths.walDir, snapDir: paths.snapDir });
+    undo.push(() => purge.stop());
+    if (front !== undefined) {
+      for (const port of ports.peer) {
+        log.info('serving peer traffic', { address: addressText(port.url) });
+        undo.push(front.servePeers(port));
+      }
+    }
+  });
+  const compaction = startAutoCompaction(member, log);
+  undo.push(() => compaction.stop());
+
+  if (front !== undefined) {
+    const insecure = 'serving client traffic insecurely; this is strongly discouraged!';
+    for (const port of ports.client) {
+      log.info('ready to serve client requests');
+      undo.push(front.serveClients(port));
+      log.info(insecure, { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
+    }
+    for (const port of ports.http) {
+      log.info('ready to serve client requests');
+      undo.push(front.serveHttp(port));
+      log.info(insecure, { traffic: 'http', address: addressText(port.url) });
+    }
+  }
+  log.debug('started', { took: formatDuration(clock.mono() - started) });
+  return running;
 }
 
 interface Ports {
   readonly client: readonly ReservedPort[];
+  readonly http: readonly ReservedPort[];
   readonly peer: readonly ReservedPort[];
   readonly metrics: readonly ReservedPort[];
 }
@@ -371,13 +379,15 @@ async function reservePorts(config: ServerConfig, log: Log, undo: (() => void | 
   const peer = await reserve(config.listenPeerUrls);
   log.info('configuring client listeners', { 'listen-client-urls': config.listenClientUrls });
   const client = await reserve(config.listenClientUrls);
+  const http = await reserve(config.listenClientHttpUrls);
   const metrics = await reserve(config.listenMetricsUrls);
-  return { client, peer, metrics };
+  return { client, http, peer, metrics };
 }
 
 interface Front {
   /** Each serves a port and returns the way to stop. */
   serveClients(port: ReservedPort): () => Promise<void>;
+  serveHttp(port: ReservedPort): () => Promise<void>;
   serveMetrics(port: ReservedPort): () => Promise<void>;
   servePeers(port: ReservedPort): () => Promise<void>;
 }
@@ -411,7 +421,9 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
     };
   };
   return {
-    serveClients: (port) => serve(port, new Listener({ grpc, http: clientRoutes(routes), log }), graceMs),
+    serveClients: (port) =>
+      serve(port, new Listener({ grpc, http: clientRoutes(routes), log, grpcOnly: config.listenClientHttpUrls.length > 0 }), graceMs),
+    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), log, http1Only: true }), 0),
     serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
     servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerRoutes({ member, serverVersion }), log, http1Only: true }), 0),
   };

@@ -27,7 +27,7 @@ export function buildConfig(options: Options): BuiltConfig {
   const given = (name: string): boolean => options.given.has(name);
 
   refuseUnbuilt(options);
-  verify(options, { text, number, list, given });
+  verify({ text, number, list, given }, remarks);
 
   const gates = resolveGates(options.values.get('feature-gates') as ReadonlyMap<string, boolean>);
   const gate = (name: string): boolean => gates.get(name) === true;
@@ -90,6 +90,7 @@ export function buildConfig(options: Options): BuiltConfig {
     walDir: text('wal-dir'),
     listenPeerUrls: list('listen-peer-urls'),
     listenClientUrls: list('listen-client-urls'),
+    listenClientHttpUrls: list('listen-client-http-urls'),
     listenMetricsUrls: list('listen-metrics-urls'),
     advertiseClientUrls: list('advertise-client-urls'),
     initialAdvertisePeerUrls: advertisePeer,
@@ -183,7 +184,14 @@ interface Access {
 const logLevels = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
 
 /** The relations, in etcd's order and words. */
-function verify(options: Options, { text, number, list, given }: Access): void {
+function verify({ text, number, list, given }: Access, remarks: Remark[]): void {
+  if (list('listen-client-http-urls').length === 0) {
+    remarks.push({
+      level: 'warn',
+      message: 'Running http and grpc server on single port. This is not recommended for production.',
+      fields: {},
+    });
+  }
   const fail = (message: string): never => {
     throw new ConfigError('verify', message);
   };
@@ -203,7 +211,7 @@ function verify(options: Options, { text, number, list, given }: Access): void {
       'advertise-client-urls': 'missing',
     });
   }
-  for (const urls of [list('listen-peer-urls'), list('listen-client-urls'), list('listen-metrics-urls')])
+  for (const urls of [list('listen-peer-urls'), list('listen-client-urls'), list('listen-client-http-urls'), list('listen-metrics-urls')])
     for (const url of urls) checkBindable(url);
   const tick = number('heartbeat-interval');
   const election = number('election-timeout');
@@ -218,12 +226,17 @@ function verify(options: Options, { text, number, list, given }: Access): void {
   if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
   if (number('compact-hash-check-time') <= 0)
     fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
-  for (const name of ['listen-peer-urls', 'listen-client-urls', 'listen-metrics-urls', 'initial-advertise-peer-urls']) {
+  for (const name of [
+    'listen-peer-urls',
+    'listen-client-urls',
+    'listen-client-http-urls',
+    'listen-metrics-urls',
+    'initial-advertise-peer-urls',
+  ]) {
     for (const url of list(name)) {
       if (/^(https|unixs):/.test(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
     }
   }
-  void options;
 }
 
 /** Listening needs an address, not a name that may move. */

@@ -6,6 +6,8 @@ export interface ServerConfig {
   readonly walDir: string;
   readonly listenPeerUrls: readonly string[];
   readonly listenClientUrls: readonly string[];
+  /** For HTTP alone; when there are any, the client URLs serve gRPC alone. */
+  readonly listenClientHttpUrls: readonly string[];
   readonly listenMetricsUrls: readonly string[];
   readonly advertiseClientUrls: readonly string[];
   readonly initialAdvertisePeerUrls: readonly string[];

@@ -69,7 +69,7 @@ section('Member', (flag) => {
   flag('initial-election-tick-advance', 'bool', 'true', 'Shorten the first election timeout after start.');
   flag('listen-peer-urls', 'urls', 'http://localhost:2380', 'URLs to listen on for members.');
   flag('listen-client-urls', 'urls', 'http://localhost:2379', 'URLs to listen on for clients (gRPC, and HTTP unless it has its own).');
-  flag('listen-client-http-urls', 'urls', '', 'URLs for HTTP clients only; takes HTTP off the client URLs.', { notBuilt: true });
+  flag('listen-client-http-urls', 'urls', '', 'URLs for HTTP clients only; takes HTTP off the client URLs.');
   flag('max-snapshots', 'uint', '5', 'Raft snapshot files kept; 0 keeps all. Deprecated by etcd.');
   flag('max-wals', 'uint', '5', 'WAL files kept; 0 keeps all.');
   flag('memory-mlock', 'bool', 'false', 'Lock memory pages.', { notBuilt: true });

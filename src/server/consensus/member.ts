@@ -720,7 +720,9 @@ export class Member implements MemberFacade, ReadyEvents {
   #removed(): void {
     this.log.error('server error', { error: 'the member has been permanently removed from the cluster' });
     this.log.warn('data-dir used by this member must be removed');
-    this.clock.after(removedStopMs, () => this.#o.onRemoved());
+    this.clock.after(removedStopMs, () => {
+      if (!this.#stopped) this.#o.onRemoved();
+    });
   }
 
   #timeoutStatus(startMs: number): Status {
