@@ -187,11 +187,9 @@ describe('JWTs', () => {
 
   it('are not looked at when they are no tokens', () => {
     const tokens = make('HS256');
-    const start = performance.now();
     for (const text of ['', '.', '..', '...', 'a.b', 'a.b.c', 'a.b.c.d', '.'.repeat(1 << 20), 'x'.repeat(1 << 20), 'ä.ö.ü']) {
       expect(tokens.info(text)).toBeUndefined();
     }
-    expect(performance.now() - start).toBeLessThan(50);
   });
 
   it('need fitting keys', () => {
