@@ -161,13 +161,26 @@ class Http2Channel implements Channel {
         createConnection: () => socket,
         settings: { initialWindowSize: streamWindowBytes, enablePush: false },
       });
-      const timer = setTimeout(() => session.destroy(new Error('connection timed out')), Math.max(1, timeoutMs));
       let ready = false;
       const lost = (error: Error): void => {
         clearTimeout(timer);
         if (this.#session === session) this.#session = undefined;
         if (!ready) reject(error);
       };
+      // A session that dies during a handshake may not say so: its socket and the time are looked at as well.
+      const timer = setTimeout(
+        () => {
+          lost(new Error('connection timed out'));
+          socket.destroy();
+          session.destroy();
+        },
+        Math.max(1, timeoutMs),
+      );
+      socket.on('error', lost);
+      socket.on('close', () => {
+        lost(new Error('connection closed'));
+        if (!ready) session.destroy();
+      });
       session.on('error', lost);
       session.on('close', () => lost(new Error('connection closed')));
       session.on('goaway', () => {

@@ -108,6 +108,8 @@ class Session {
   readonly #secure: boolean;
   readonly #keepalive: KeepalivePolicy;
   readonly #streams = new Set<GrpcStream>();
+  readonly #acceptedMs: number;
+  #settled = false;
   #open = 0;
 
   constructor(session: ServerHttp2Session, socket: Duplex, options: BindingOptions, peer: PeerInfo, secure: boolean) {
@@ -117,7 +119,11 @@ class Session {
     this.#peer = peer;
     this.#secure = secure;
     const { limits, clock } = options.grpc;
-    this.#keepalive = new KeepalivePolicy(limits, clock.mono());
+    this.#acceptedMs = clock.mono();
+    this.#keepalive = new KeepalivePolicy(limits, this.#acceptedMs);
+    session.once('remoteSettings', () => {
+      this.#settled = true;
+    });
     session.on('ping', () => {
       if (this.#keepalive.pingReceived(clock.mono(), this.#open > 0)) return;
       session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
@@ -157,6 +163,10 @@ class Session {
 
   sweep(): void {
     const now = this.#options.grpc.clock.mono();
+    if (!this.#settled && now - this.#acceptedMs > this.#options.grpc.limits.handshakeMs) {
+      this.cut();
+      return;
+    }
     for (const stream of this.#streams) stream.sweep(now);
     switch (this.#keepalive.tick(now)) {
       case 'ping':
