@@ -28,7 +28,7 @@ test.each([1, 2, 3])('seed %d', (seed) => {
   const counts = new CountCache(1);
   let compacted = 1;
   const ends = ['', 'k2', 'k250', 'l'];
-  for (let i = 0; i < 4000; i++) {
+  for (let i = 0; i < 2000; i++) {
     if (pick(500) === 0) {
       compacted += pick(100);
       counts.compact(compacted);
