@@ -68,6 +68,11 @@ function openStream(fd: 1 | 2): Sink {
   }
 }
 
+/** Blocks this thread: only at the end of the process. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 class NullSink implements Sink {
   write(): void {}
   flush(): void {}
@@ -157,7 +162,7 @@ class PipeSink implements Sink {
     const end = Date.now() + flushMs;
     while (this.#backlog.length > 0 && Date.now() < end) {
       this.#drain();
-      if (this.#backlog.length > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      if (this.#backlog.length > 0) pause(5);
     }
   }
 
@@ -175,6 +180,8 @@ class FileSink implements Sink {
   #heldBytes = 0;
   #dropped = 0;
   #inFlight: Buffer | undefined;
+  /** Size of the file once the write in flight is done. */
+  #sizeAfter = 0;
   #closed = false;
 
   constructor(fd: number, owned: boolean) {
@@ -209,6 +216,7 @@ class FileSink implements Sink {
 
   #send(bytes: Buffer): void {
     this.#inFlight = bytes;
+    this.#sizeAfter = fstatSync(this.#fd).size + bytes.length;
     write(this.#fd, bytes, 0, bytes.length, null, (error, n) => {
       this.#inFlight = undefined;
       if (this.#closed) return;
@@ -219,8 +227,11 @@ class FileSink implements Sink {
   }
 
   flush(): void {
-    if (this.#closed || this.#lines.length === 0) return;
-    // A write in flight may land after this one; both end whole lines, so that only the order can differ.
+    if (this.#closed) return;
+    // The write in flight goes on in its thread while this one waits; a disk that hangs must not hold up the end.
+    const end = Date.now() + flushMs;
+    while (this.#inFlight !== undefined && fstatSync(this.#fd).size < this.#sizeAfter && Date.now() < end) pause(1);
+    if (this.#lines.length === 0) return;
     const bytes = Buffer.from(this.#lines.join(''), 'utf8');
     this.#lines = [];
     this.#heldBytes = 0;

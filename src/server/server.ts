@@ -22,7 +22,8 @@ import type { TokenProvider } from './auth/tokens.ts';
 import { bootstrap, checkInitialCluster, isInitialized } from './bootstrap/bootstrap.ts';
 import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
 import type { ServerConfig } from './config/config.ts';
-import { minClusterVersion, serverVersion } from './config/usage.ts';
+import { featureGates } from './config/flag-table.ts';
+import { serverVersion } from './config/usage.ts';
 import type { DurableLog, SnapshotFiles } from './consensus/durable.ts';
 import { Member } from './consensus/member.ts';
 import { nullTransport, type PeerTransport } from './consensus/peer-transport.ts';
@@ -554,8 +555,8 @@ function logStart(options: ServerOptions, initialized: boolean): void {
     'max-concurrent-streams': config.maxConcurrentStreams,
     'pre-vote': config.preVote,
     'feature-gates': [...config.featureGates]
-      .filter(([, on]) => on)
-      .map(([name]) => `${name}=true`)
+      .filter(([name, on]) => featureGates.find((g) => g.name === name)?.value !== on)
+      .map(([name, on]) => `${name}=${on}`)
       .join(','),
     'initial-corrupt-check': config.initialCorruptCheck,
     'corrupt-check-time-interval': formatDuration(config.corruptCheckTimeMs),
@@ -572,5 +573,3 @@ function logStart(options: ServerOptions, initialized: boolean): void {
     'v2-deprecation': 'write-only',
   });
 }
-
-export { minClusterVersion, serverVersion };

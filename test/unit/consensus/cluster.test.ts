@@ -7,7 +7,8 @@ import type { RunningServer } from '../../../src/server/server.ts';
 import { TestCluster, until } from './cluster.ts';
 
 const bytes = (s: string): Uint8Array => Buffer.from(s);
-const put = (s: RunningServer, key: string, value: string): Promise<unknown> => s.channel().unary(KV.put, { key: bytes(key), value: bytes(value) });
+const put = (s: RunningServer, key: string, value: string): Promise<unknown> =>
+  s.channel().unary(KV.put, { key: bytes(key), value: bytes(value) });
 const get = async (s: RunningServer, key: string, serializable = false): Promise<string | undefined> => {
   const r = await s.channel().unary(KV.range, { key: bytes(key), serializable });
   const kv = r.kvs[0];
