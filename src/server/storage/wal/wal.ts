@@ -89,6 +89,8 @@ export class WAL {
   #position: number;
   #filling: Batch = newBatch();
   #writing: Batch = newBatch();
+  /** Callbacks of saves that waited for nothing: run in a turn of their own, and before those of later saves. */
+  #deferred: Done[] = [];
   #inFlight = false;
   #submittedAtMs = 0;
   #state: HardState;
@@ -150,8 +152,7 @@ export class WAL {
       file.write(writer.bytes.subarray(0, writer.length), 0);
       file.sync();
       disk.syncDir(building);
-      // An empty folder is in the way of a rename.
-      disk.removeTree(dir);
+      // Over an empty folder, but never over somebody's files.
       disk.rename(building, dir);
       try {
         disk.syncDir(parentOf(dir));
@@ -320,6 +321,7 @@ export class WAL {
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       const finish = (): void => {
+        this.#runDeferred();
         this.#closed = true;
         this.#thread.close();
         for (const s of this.#segments) s.file.close();
@@ -352,7 +354,8 @@ export class WAL {
     if (sync) batch.mustSync = true;
     else if (!this.#inFlight && !batch.mustSync) {
       // Nothing to wait for.
-      queueMicrotask(done);
+      this.#deferred.push(done);
+      if (this.#deferred.length === 1) this.#options.clock.defer(this.#runDeferred);
       if (batch.writer.length >= unsyncedBytesMax) this.#submit();
       return;
     } else if (!batch.mustSync) batch.unsyncedFirst++;
@@ -443,7 +446,14 @@ export class WAL {
     else this.#finish(batch);
   };
 
+  readonly #runDeferred = (): void => {
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    if (!this.#failed && !this.#closed) for (const done of deferred) done();
+  };
+
   #finish(batch: Batch): void {
+    this.#runDeferred();
     const callbacks = batch.callbacks;
     batch.callbacks = [];
     batch.unsyncedFirst = 0;

@@ -3,7 +3,8 @@ import { silentLog, type Log } from '../../../../src/base/log.ts';
 import type { DiskError } from '../../../../src/base/disk.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
 import type { Entry, HardState } from '../../../../src/raft/types.ts';
-import { WAL, type OpenedWal, type WalOptions } from '../../../../src/server/storage/wal/wal.ts';
+import type { WAL } from '../../../../src/server/storage/wal/wal.ts';
+import { type OpenedWal, type WalOptions } from '../../../../src/server/storage/wal/wal.ts';
 import { SimDisk, type DiskFaults } from '../../../simulation/sim-disk.ts';
 import { StepClock } from '../step-clock.ts';
 

@@ -165,6 +165,16 @@ describe('saving and opening', () => {
     await closed(m, wal);
   });
 
+  test('create takes an empty folder, and no other', () => {
+    const m = machine();
+    m.disk.mkdir(dir, 0o700);
+    WAL.create(m.options, metadata);
+    const other = { ...m.options, dir: '/data/wals' };
+    m.disk.mkdir('/data/wals/precious', 0o700);
+    expect(() => WAL.create(other, metadata)).toThrow('ENOTEMPTY');
+    expect(m.disk.list('/data/wals')).toEqual(['precious']);
+  });
+
   test('a failed creation is set aside', () => {
     const m = machine();
     let syncs = 0;
