@@ -276,8 +276,7 @@ export class MemberChanges {
     const members = cluster.members();
     const subject = members.find((m) => m.id === id);
     if (subject?.isLearner === true) return undefined;
-    const soleVoter = members.length === 1 && subject !== undefined;
-    const refused = soleVoter ? undefined : checkRemoveMember(members, id);
+    const refused = checkRemoveMember(members, id);
     if (refused !== undefined) {
       log.warn('rejecting member remove request; not enough healthy members', {
         'local-member-id': memberId,
