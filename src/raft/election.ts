@@ -24,7 +24,9 @@ export function startCampaign(r: Raft, kind: CampaignKind): void {
     return;
   }
   if (hasUnappliedConfChange(r)) {
-    r.config.log.warn(`${r.name} cannot campaign: a committed configuration change is not applied yet`);
+    // A transfer to a new voter often comes together with the commit of the change that made it one.
+    if (kind === 'transfer') r.campaignWhenApplied = true;
+    else r.config.log.warn(`${r.name} cannot campaign: a committed configuration change is not applied yet`);
     return;
   }
   r.config.log.info(`${r.name} is starting a new election at term ${r.term}`);

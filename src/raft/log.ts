@@ -164,25 +164,22 @@ export class RaftLog {
   /**
    * Takes over a leader's entries, the first of them right behind an entry that matches; what conflicts is replaced.
    *
-   * @param entries  contiguous, first index ≤ lastIndex + 1. The entries are kept.
-   * @returns false, and nothing changed, when they would replace a committed entry.
+   * @param entries  contiguous, first index ≤ lastIndex + 1, no conflict with a committed one. The entries are kept.
    */
-  merge(entries: readonly Entry[]): boolean {
+  merge(entries: readonly Entry[]): void {
     let at = 0;
     for (; at < entries.length; at++) {
       const entry = entries[at];
       if (entry === undefined || !this.matches(entry.Index, entry.Term)) break;
     }
     const first = entries[at];
-    if (first === undefined) return true;
-    if (first.Index <= this.#committed) return false;
+    if (first === undefined) return;
     invariant(first.Index <= this.lastIndex + 1, 'entries go on from the log without a gap', { first: first.Index, last: this.lastIndex });
     if (first.Index <= this.lastIndex) this.#cutFrom(first.Index);
     for (; at < entries.length; at++) {
       const entry = entries[at];
       if (entry !== undefined) this.#entries.push(entry);
     }
-    return true;
   }
 
   /**

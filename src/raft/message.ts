@@ -41,6 +41,11 @@ export function newMessage(type: MessageType, to: MemberId): Message {
   };
 }
 
+/** Whether a message of this type may come from another member at all. */
+export function isKnown(type: MessageType): boolean {
+  return Number.isInteger(type) && type > MessageType.MsgHup && type < MessageType.MsgForgetLeader;
+}
+
 /** Messages that a member only ever tells itself; from the network they are refused. */
 export function isLocalMessage(type: MessageType): boolean {
   switch (type) {

@@ -15,9 +15,9 @@ import { restoreConfig } from './confchange/restore.ts';
 import { campaignIfDue, countVote, startCampaign } from './election.ts';
 import { RaftLog } from './log.ts';
 import { StateType, type RaftConfig, type ReadState, type StepResult } from './machine.ts';
-import { isForwarded, isLocalMessage, isResponse, isSound, isTransferContext, newMessage } from './message.ts';
+import { isForwarded, isKnown, isLocalMessage, isResponse, isSound, isTransferContext, newMessage } from './message.ts';
 import { ReadOnly, type ReadRequest } from './read-only.ts';
-import { broadcastAppend, broadcastHeartbeat, raiseCommit, sendAppendTo } from './replication.ts';
+import { broadcastAppend, broadcastCommit, broadcastHeartbeat, raiseCommit, sendAppendTo } from './replication.ts';
 import { recoveredState } from './recovery.ts';
 import { stepCandidate } from './step-candidate.ts';
 import { stepFollower } from './step-follower.ts';
@@ -48,6 +48,8 @@ export class Raft {
   electionElapsed = 0;
   heartbeatElapsed = 0;
   randomizedElectionTicks = 0;
+  /** Asked by the leader to campaign, while a committed configuration change was still being applied: to be done when it is. */
+  campaignWhenApplied = false;
   /** Ticks since the start. */
   now = 0;
   /** The own vote of this term waits for its HardState to be durable. */
@@ -149,10 +151,11 @@ export class Raft {
 
   step(m: Message): StepResult {
     if (isLocalMessage(m.type)) return 'local-message';
-    if (m.to !== this.id || !isSound(m)) return this.#drop(m, 'it is not for this member or makes no sense');
+    if (m.to !== this.id || !isKnown(m.type) || !isSound(m)) return this.#drop(m, 'it is not for this member or makes no sense');
+    // What was passed on may come back to the one who asked.
+    if (m.from === noMember || (m.from === this.id && !isForwarded(m.type))) return this.#drop(m, 'it lacks a sender');
     if (m.type === MessageType.MsgProp || m.type === MessageType.MsgReadIndex) return this.#stepRole(m);
-    const namesSender = m.from !== noMember && (m.from !== this.id || isForwarded(m.type));
-    if (!namesSender || m.term === 0) return this.#drop(m, 'it lacks a sender or a term');
+    if (m.term === 0) return this.#drop(m, 'it lacks a term');
     if (isResponse(m.type) && this.tracker.get(m.from) === undefined) return 'peer-not-found';
     if (m.term > this.term) {
       if (!this.#enterTermOf(m)) return 'dropped';
@@ -320,6 +323,7 @@ export class Raft {
     this.heartbeatElapsed = 0;
     this.randomizedElectionTicks = this.config.electionTicks + (this.config.random.u32() % this.config.electionTicks);
     this.selfVotePending = false;
+    this.campaignWhenApplied = false;
     this.leadTransferee = noMember;
     this.pendingConfIndex = 0;
     this.isLeaving = false;
@@ -349,17 +353,18 @@ export class Raft {
     if (released) this.heldChange = this.log.firstChange(this.log.durableCommit + 1, this.log.committed);
     const own = this.tracker.get(this.id);
     if (own !== undefined && own.acknowledged(this.log.stable) && raiseCommit(this)) this.committedMore();
-    else if (released) broadcastAppend(this);
+    else if (released) broadcastCommit(this);
   }
 
   /** The commit index moved on the leader. */
   committedMore(): void {
     releaseReads(this);
-    broadcastAppend(this);
+    broadcastCommit(this);
   }
 
   appliedTo(index: number): void {
     this.log.appliedTo(index);
+    if (this.campaignWhenApplied) startCampaign(this, 'transfer');
     leaveJointIfDue(this);
   }
 

@@ -6,10 +6,21 @@ import { MessageType, type Entry, type Message } from './types.ts';
 
 // --- leader ---------------------------------------------------------------------------------------------------------------------------------
 
+/** Sends what was appended to everybody: one message as a probe, in the stream as many as the flight takes. */
 export function broadcastAppend(r: Raft): void {
   const members = r.tracker.members;
   if (members.length === 1) return;
-  for (const member of members) if (member.id !== r.id) sendAppendTo(r, member, true);
+  for (const member of members) {
+    if (member.id === r.id || !sendAppendTo(r, member, true)) continue;
+    while (sendAppendTo(r, member, false));
+  }
+}
+
+/** Tells of a higher commit index; whoever knows it already, or cannot use it yet, is left alone. */
+export function broadcastCommit(r: Raft): void {
+  const members = r.tracker.members;
+  if (members.length === 1) return;
+  for (const member of members) if (member.id !== r.id) sendAppendTo(r, member, member.canRaiseCommit(r.openCommit));
 }
 
 /**
@@ -81,10 +92,8 @@ export function takeAppend(r: Raft, m: Message): void {
     // Old news: what is committed here agrees with every leader.
     answer.index = r.log.committed;
   } else if (r.log.matches(m.index, m.logTerm)) {
-    if (!r.log.merge(m.entries)) {
-      r.config.log.warn(`${r.name} ignored entries from ${m.from.toString(16)} that would replace committed ones`);
-      return;
-    }
+    // It starts at or behind the commit index, so nothing committed can be replaced.
+    r.log.merge(m.entries);
     answer.index = m.index + m.entries.length;
     r.log.commitTo(Math.min(m.commit, answer.index));
   } else {
