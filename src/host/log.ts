@@ -4,7 +4,6 @@
  * file is written by libuv's pool, one write in flight.
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, write, writeSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Log, LogFields } from '../base/log.ts';
 
@@ -249,29 +248,31 @@ class FileSink implements Sink {
   }
 }
 
+/** Written through the process's own stream: a second handle on its socket is not possible. What a reader leaves is queued, up to the bound. */
 class SocketSink implements Sink {
-  readonly #socket: Socket;
+  readonly #stream: NodeJS.WriteStream;
   #dropped = 0;
 
-  constructor(fd: number) {
-    this.#socket = new Socket({ fd, readable: false, writable: true });
-    this.#socket.unref();
-    this.#socket.on('error', () => {});
+  constructor(fd: 1 | 2) {
+    this.#stream = fd === 1 ? process.stdout : process.stderr;
+    // Not in the type declarations: the handle's switch between waiting for the reader and queueing for it.
+    (this.#stream as unknown as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(false);
+    this.#stream.on('error', () => {});
   }
 
   write(line: string): void {
-    if (this.#socket.writableLength > backlogBytesMax) {
+    if (this.#stream.writableLength > backlogBytesMax) {
       this.#dropped++;
       return;
     }
     if (this.#dropped > 0) {
       const dropped = this.#dropped;
       this.#dropped = 0;
-      this.#socket.write(
+      this.#stream.write(
         `{"level":"warn","ts":"${timestamp()}","caller":"host/log.ts","msg":"dropped log lines: nobody read them","dropped":${dropped}}\n`,
       );
     }
-    this.#socket.write(line);
+    this.#stream.write(line);
   }
 
   flush(): void {}
