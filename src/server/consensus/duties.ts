@@ -7,6 +7,7 @@ import type { Log } from '../../base/log.ts';
 import { utf8, utf8Text } from '../../base/bytes.ts';
 import type { RaftMachine } from '../../raft/machine.ts';
 import type { MemberId } from '../../raft/types.ts';
+import type { AuthInfo } from '../apply/types.ts';
 import type { ServerConfig } from '../config/config.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { Cluster } from '../membership/cluster.ts';
@@ -43,6 +44,8 @@ export interface DutiesOptions {
   readonly log: Log;
   readonly timeoutMs: number;
   readonly backend: () => Backend;
+  /** Who the member itself acts as: with auth on, an expired lease is revoked in root's name. */
+  readonly rootInfo: () => AuthInfo | undefined;
 }
 
 export class Duties {
@@ -188,7 +191,7 @@ export class Duties {
       this.#revokesInFlight++;
       proposals.propose(
         { leaseRevoke: { ID: id } },
-        undefined,
+        this.#o.rootInfo(),
         onComplete((error, result) => {
           this.#revokesInFlight--;
           const failed = error ?? result?.error;

@@ -186,6 +186,7 @@ export class Member implements MemberFacade, ReadyEvents {
       log,
       timeoutMs,
       backend,
+      rootInfo: () => this.auth.rootInfo(),
     });
     this.loop = new ReadyLoop({
       raft,
