@@ -28,8 +28,8 @@ import {
 } from './replay.ts';
 import { SpareMaker } from './spare.ts';
 
-/** First size of each of the two batch buffers: about 800 small entries. */
-const batchBytesInitial = 1 << 18;
+/** First size of each of the two batch buffers: about 200 small entries; they grow with what comes. */
+const batchBytesInitial = 1 << 16;
 /** Unsynced hard states kept back before they are written anyway. */
 const unsyncedBytesMax = 1 << 16;
 /** A sync that takes longer is warned of. */
