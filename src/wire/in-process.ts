@@ -284,7 +284,7 @@ class InProcessStream<Req, Res> extends InProcessCall implements StreamCall<Req,
   onDrain: (() => void) | undefined = undefined;
   readonly client: InProcessClientStream<Req, Res>;
   bufferedBytes = 0;
-  readonly #toServer: Req[] = [];
+  readonly #toServer: { readonly message: Req; readonly bytes: number }[] = [];
   readonly #toClient: { readonly message: Res; readonly bytes: number }[] = [];
   #endStatus: Status | undefined;
   #halfClosed = false;
@@ -359,8 +359,7 @@ class InProcessStream<Req, Res> extends InProcessCall implements StreamCall<Req,
       bytes = body.length;
       message = this.method.request.decode(body) as Req;
     }
-    this.observer.received(bytes);
-    this.#toServer.push(message);
+    this.#toServer.push({ message, bytes });
     this.#schedule();
   }
 
@@ -403,7 +402,11 @@ class InProcessStream<Req, Res> extends InProcessCall implements StreamCall<Req,
 
   #feedServer(): void {
     try {
-      while (!this.done && !this.#serverPaused && this.#toServer.length > 0) this.onMessage?.(this.#toServer.shift() as Req);
+      while (!this.done && !this.#serverPaused && this.#toServer.length > 0) {
+        const { message, bytes } = this.#toServer.shift() as { message: Req; bytes: number };
+        this.observer.received(bytes);
+        this.onMessage?.(message);
+      }
       if (!this.done && !this.#serverPaused && this.#halfClosed && !this.#halfCloseTold) {
         this.#halfCloseTold = true;
         this.onHalfClose?.();

@@ -38,7 +38,6 @@ export class HeaderEntry {
 
 /** Lower-case token characters; a pseudo-header's colon is looked at before. */
 const nameRule = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-// eslint-disable-next-line no-control-regex
 const valueRule = /^[^\0\r\n]*$/;
 const edgeSpace = /^[ \t]|[ \t]$/;
 

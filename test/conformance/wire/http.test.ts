@@ -268,7 +268,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
 
   it('takes new TLS material and refuses what `verify` refuses', async () => {
     let refreshed = 0;
-    let refuse: string | undefined;
+    const refusal = { text: undefined as string | undefined };
     await start({
       tls: {
         options: { cert: ca.cert, key: ca.key },
@@ -276,7 +276,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
           refreshed++;
           return { cert: clientCert.cert, key: clientCert.key };
         },
-        verify: () => refuse,
+        verify: () => refusal.text,
       },
     });
     const subject = await new Promise<string>((resolve, reject) => {
@@ -287,7 +287,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
       socket.on('error', reject);
     });
     expect([subject, refreshed]).toEqual(['alice', 1]);
-    refuse = 'revoked';
+    refusal.text = 'revoked';
     const channel = connect('http2', server, { insecureSkipVerify: true }, { connectTimeoutMs: 200 });
     await expect(channel.unary(KV.range, { key: utf8('abc') })).rejects.toMatchObject({ code: 14 });
     channel.close();
