@@ -2,13 +2,13 @@
  * A whole member: builds every part in order, stops them in reverse. Nothing here is about the process (signals, exit codes, argv): that is
  * the entry's, so that a member can live inside a test.
  */
-import { Code, RpcError } from '../api/status.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk, DiskError, DiskLock } from '../base/disk.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { RawNode } from '../raft/raw-node.ts';
+import type { Snapshot } from '../raft/types.ts';
 import { HandlerTable } from '../wire/call.ts';
 import { InProcessChannel } from '../wire/in-process.ts';
 import { defaultWireLimits, type WireLimits } from '../wire/limits.ts';
@@ -19,6 +19,7 @@ import { BackendQuota } from './apply/quota.ts';
 import { BucketAuthStore } from './auth/bucket-auth-store.ts';
 import type { PasswordHasher } from './auth/password-hasher.ts';
 import type { TokenProvider } from './auth/tokens.ts';
+import { BackendSlot } from './backend-slot.ts';
 import { bootstrap, checkInitialCluster, isInitialized } from './bootstrap/bootstrap.ts';
 import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
 import type { ServerConfig } from './config/config.ts';
@@ -32,15 +33,18 @@ import { Gateway } from './http/gateway.ts';
 import { HealthPages } from './http/health.ts';
 import { peerRoutes } from './http/peer-routes.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
+import { RequestLog } from './http/request-log.ts';
 import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
 import { LeaseStore, minLeaseTtl } from './lease/lease-store.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import { startPurge } from './maintenance/purge.ts';
 import { BucketCluster } from './membership/bucket-cluster.ts';
 import { Store } from './mvcc/store.ts';
+import { MeteredDisk } from './metered-disk.ts';
 import { registerServices } from './services/services.ts';
 import type { SnapshotSource } from './services/snapshot-source.ts';
 import type { Backend } from './storage/backend.ts';
+import { BoltSnapshot } from './storage/bbolt/bolt-snapshot.ts';
 import { defaultBackendOptions, openBackend } from './storage/revlog/log-backend.ts';
 import type { Snapshotter } from './storage/snap/snapshotter.ts';
 import type { WAL } from './storage/wal/wal.ts';
@@ -74,10 +78,13 @@ export interface ServerOptions {
   readonly figures?: ProcessFigures | undefined;
   /** False for a member that is only called inside the process. */
   readonly listen: boolean;
-  /** Where the Snapshot RPC's bytes come from. */
-  readonly snapshots?: ((backend: () => Backend) => SnapshotSource) | undefined;
   /** The peers' side; a member alone needs none. */
   readonly transport?: PeerTransport | undefined;
+  /**
+   * Turns the database that came with a raft snapshot (durable as `<index>.snap.db`) into the backend directory's content and opens it. The
+   * former backend is closed on the way. Needed by members with peers only.
+   */
+  readonly receiveSnapshot?: ((snapshot: Snapshot, former: Backend, done: (next: Backend) => void) => void) | undefined;
   /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
   readonly onBuilt?: ((server: RunningServer) => void) | undefined;
   /**
@@ -86,12 +93,6 @@ export interface ServerOptions {
    */
   readonly onFatal: (error: Error) => void;
 }
-
-const noSnapshots: SnapshotSource = {
-  open() {
-    throw new RpcError({ code: Code.Unimplemented, message: 'etcdserver: snapshots are not supported by this build' });
-  },
-};
 
 /** The member has applied its own removal from the cluster. */
 export class MemberRemoved extends Error {
@@ -147,12 +148,12 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     fatal = true;
     options.onFatal(error);
   };
-  const metrics = new ServerMetrics(config.metricsLevel);
+  const metrics = new ServerMetrics(config.metricsLevel, clock);
 
   const openStart = clock.mono();
   const backend = openBackend({
     ...defaultBackendOptions,
-    disk,
+    disk: new MeteredDisk(disk, clock, (ms) => metrics.backendCommit.observe(ms / 1000)),
     clock,
     log,
     dir: paths.backendDir,
@@ -160,9 +161,10 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     batchOps: config.backendBatchLimit,
     onError: onFatal,
   });
+  const slot = new BackendSlot(backend);
   let backendOpen = true;
   undo.push(async () => {
-    if (backendOpen && !fatal) await backend.close();
+    if (backendOpen && !fatal) await slot.current.close();
     backendOpen = false;
   });
   log.info('opened backend db', { path: paths.backendDir, took: formatDuration(clock.mono() - openStart) });
@@ -211,16 +213,16 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     initial: state.raftInitial,
   });
 
-  const cluster = new BucketCluster(backend, clusterId);
+  const cluster = new BucketCluster(slot, clusterId);
   const lessor = new LeaseStore({
     clock,
-    backend,
+    backend: slot,
     minTtl: minLeaseTtl(config.electionMs, config.heartbeatMs),
     checkpointIntervalMs: config.leaseCheckpoint ? checkpointIntervalMs : undefined,
     persistCheckpoints: () => config.leaseCheckpointPersist || (cluster.version !== undefined && cluster.version >= '3.6.0'),
   });
   const auth = new BucketAuthStore({
-    backend,
+    backend: slot,
     tokens: options.tokens,
     hasher: options.hasher,
     bcryptCost: config.bcryptCost,
@@ -239,8 +241,16 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   undo.push(() => kv.close());
   log.info('kvstore restored', { 'current-rev': kv.currentRev });
   logQuota(config, log);
-  const alarms = new BucketAlarmStore(backend);
-  const applier = new Applier({ kv, backend, lessor, alarms, auth, cluster, quota: new BackendQuota(config.quotaBackendBytes, backend) });
+  const alarms = new BucketAlarmStore(slot);
+  const applier = new Applier({
+    kv,
+    backend: slot,
+    lessor,
+    alarms,
+    auth,
+    cluster,
+    quota: new BackendQuota(config.quotaBackendBytes, slot),
+  });
 
   const member: Member = new Member({
     config,
@@ -262,7 +272,18 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     alarms,
     cluster,
     applier,
-    installSnapshot: () => onFatal(new Error('received a database snapshot, but this build has no peers')),
+    installSnapshot(snapshot, done) {
+      if (options.receiveSnapshot === undefined) {
+        onFatal(new Error('received a database snapshot without the means to take it'));
+        return;
+      }
+      options.receiveSnapshot(snapshot, slot.current, (next) => {
+        slot.current = next;
+        for (const room of [cluster, lessor, auth, alarms]) room.restore();
+        kv.restore(next);
+        done(next);
+      });
+    },
     onApplied: metrics.applied,
     onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
   });
@@ -273,7 +294,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   };
 
   const table = new HandlerTable();
-  const snapshots = options.snapshots?.(() => member.backend) ?? noSnapshots;
+  const snapshots: SnapshotSource = { open: () => new BoltSnapshot({ view: member.backend.view(), clock }) };
   registerServices(table, member, { snapshots });
   metrics.countClients(table);
   metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });
@@ -397,7 +418,12 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
-  const grpc = new GrpcServer({ table, limits: wireLimits(config), clock, observer: metrics.observer() });
+  const grpc = new GrpcServer({
+    table,
+    limits: wireLimits(config),
+    clock,
+    observer: new RequestLog(metrics.observer(), { log, clock, slowMs: config.warningUnaryRequestMs }),
+  });
   const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
   const limits = wireLimits(config);
   const gateway = config.enableGrpcGateway

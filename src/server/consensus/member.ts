@@ -110,6 +110,7 @@ export class Member implements MemberFacade, ReadyEvents {
   #doubtful = false;
   #waitingApplied: { readonly index: number; readonly done: () => void }[] = [];
   slowApplies = 0;
+  leaseRenewals = 0;
   heartbeatFailures = 0;
 
   constructor(options: MemberOptions) {
@@ -445,7 +446,10 @@ export class Member implements MemberFacade, ReadyEvents {
   #renewNow(id: bigint, answer: (error: Status | undefined, ttl?: number) => void): void {
     const ttl = this.lessor.renew(id);
     if (ttl === undefined) answer(errors.leaseNotFound);
-    else answer(undefined, ttl);
+    else {
+      this.leaseRenewals++;
+      answer(undefined, ttl);
+    }
   }
 
   leaseTimeToLive(id: bigint, withKeys: boolean, done: (error: Status | undefined, info: LeaseInfo | undefined) => void): void {

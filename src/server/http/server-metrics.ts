@@ -2,6 +2,7 @@
 import { Code } from '../../api/status.ts';
 import type { InternalRaftRequest } from '../../api/gen/etcdserverpb.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type Counter, exponentialBuckets, type Family, type Gauge, type Histogram, MetricsRegistry } from '../../base/metrics.ts';
 import type { HandlerTable, Metadata } from '../../wire/call.ts';
 import type { HandledCall, MethodObserver, WireObserver } from '../../wire/observer.ts';
@@ -102,9 +103,12 @@ export class ServerMetrics {
   readonly snapshotSave: Histogram;
   readonly snapshotFsync: Histogram;
   readonly backendCommit: Histogram;
-  readonly defrag: Histogram;
-  readonly defragInFlight: Gauge;
   readonly walRepairs: Counter;
+  readonly #inFlight: ReadonlyMap<string, Gauge>;
+  readonly #durations: ReadonlyMap<string, Histogram>;
+  readonly #lease: { readonly granted: Counter; readonly revoked: Counter; readonly ttl: Histogram };
+  readonly #compaction: { readonly total: Histogram; readonly last: Gauge };
+  readonly #clock: Clock;
   readonly #apply: Family<Histogram>;
   readonly #request: Family<Histogram>;
   readonly #requests: Family<Counter>;
@@ -119,7 +123,8 @@ export class ServerMetrics {
     readonly sentBytes: Counter;
   };
 
-  constructor(level: 'basic' | 'extensive') {
+  constructor(level: 'basic' | 'extensive', clock: Clock) {
+    this.#clock = clock;
     const r = this.registry;
     this.health = {
       success: r.counter('etcd_server_health_success', 'Successful health checks.'),
@@ -140,8 +145,27 @@ export class ServerMetrics {
     this.snapshotSave = r.histogram('etcd_debugging_snap_save_total_duration_seconds', 'Time to save a raft snapshot.', diskBuckets);
     this.snapshotFsync = r.histogram('etcd_snap_fsync_duration_seconds', 'Time of syncs of raft snapshots.', diskBuckets);
     this.backendCommit = r.histogram('etcd_disk_backend_commit_duration_seconds', 'Time of commits of the backend.', diskBuckets);
-    this.defrag = r.histogram('etcd_disk_backend_defrag_duration_seconds', 'Time of defragmentations.', exponentialBuckets(0.1, 2, 13));
-    this.defragInFlight = r.gauge('etcd_disk_defrag_inflight', 'Whether a defragmentation runs.');
+    const hashBuckets = exponentialBuckets(0.01, 2, 15);
+    this.#durations = new Map([
+      ['Defragment', r.histogram('etcd_disk_backend_defrag_duration_seconds', 'Time of defragmentations.', exponentialBuckets(0.1, 2, 13))],
+      ['Snapshot', r.histogram('etcd_disk_backend_snapshot_duration_seconds', 'Time of snapshots sent.', exponentialBuckets(0.01, 2, 17))],
+      ['Hash', r.histogram('etcd_mvcc_hash_duration_seconds', 'Time to hash the store.', hashBuckets)],
+      ['HashKV', r.histogram('etcd_mvcc_hash_rev_duration_seconds', 'Time to hash a revision.', hashBuckets)],
+    ]);
+    this.#inFlight = new Map([['Defragment', r.gauge('etcd_disk_defrag_inflight', 'Defragmentations that run.')]]);
+    this.#lease = {
+      granted: r.counter('etcd_debugging_lease_granted_total', 'Leases granted.'),
+      revoked: r.counter('etcd_debugging_lease_revoked_total', 'Leases revoked.'),
+      ttl: r.histogram('etcd_debugging_lease_ttl_total', 'TTLs of granted leases, seconds.', exponentialBuckets(1, 2, 24)),
+    };
+    this.#compaction = {
+      total: r.histogram(
+        'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
+        'Time of compactions.',
+        exponentialBuckets(100, 2, 14),
+      ),
+      last: r.gauge('etcd_debugging_mvcc_db_compaction_last', 'When the last compaction ended, Unix time.'),
+    };
     this.walRepairs = r.counter('tsetcd_wal_repairs_total', 'Torn WAL tails that were cut off.');
     this.#apply = r.histograms('etcd_server_apply_duration_seconds', 'Time to apply requests.', ['op', 'success', 'version'], applyBuckets);
     this.#request = r.histograms(
@@ -183,9 +207,25 @@ export class ServerMetrics {
         this.#applyCache.set(field, cached);
       }
       ((ok ? cached.ok : cached.failed) as Histogram).observe(ms / 1000);
+      if (ok && field !== 'put') this.#appliedOther(request, result);
       return;
     }
   };
+
+  #appliedOther(request: InternalRaftRequest, result: ApplyResult): void {
+    if (request.leaseGrant !== undefined) {
+      this.#lease.granted.inc();
+      this.#lease.ttl.observe(request.leaseGrant.TTL);
+    } else if (request.leaseRevoke !== undefined) {
+      this.#lease.revoked.inc();
+    } else if (result.whenCompacted !== undefined) {
+      const start = this.#clock.mono();
+      result.whenCompacted(() => {
+        this.#compaction.total.observe(this.#clock.mono() - start);
+        this.#compaction.last.set(Math.floor(this.#clock.wall() / 1000));
+      });
+    }
+  }
 
   /** Give it to the wire. */
   observer(): WireObserver {
@@ -213,13 +253,20 @@ export class ServerMetrics {
     const isRange = timed === 'Range';
     const request = this.#request;
     const ranges = this.#rangeDuration;
+    const duration = service === 'etcdserverpb.Maintenance' ? this.#durations.get(name) : undefined;
+    const inFlight = this.#inFlight.get(name);
     let ok: Histogram | undefined;
     let failed: Histogram | undefined;
     return {
-      started: () => started.inc(),
+      started() {
+        started.inc();
+        inFlight?.add(1);
+      },
       handled(_call: HandledCall, code: Code, durationMs: number) {
         handled[code]?.inc();
         seconds?.observe(durationMs / 1000);
+        duration?.observe(durationMs / 1000);
+        inFlight?.add(-1);
         if (timed === undefined) return;
         if (code === Code.OK) (ok ??= request.with('true', timed)).observe(durationMs / 1000);
         else (failed ??= request.with('false', timed)).observe(durationMs / 1000);
@@ -339,6 +386,7 @@ export class ServerMetrics {
     gauge('etcd_debugging_mvcc_watch_stream_total', 'Watch streams.', () => kv.watchers.streamCount);
     gauge('etcd_debugging_auth_revision', 'Revision of the auth store.', () => member.auth.revision);
     counter('etcd_debugging_server_lease_expired_total', 'Leases that ended.', () => member.duties.expiredLeases);
+    counter('etcd_debugging_lease_renewed_total', 'Leases renewed here.', () => member.leaseRenewals);
     gauge('tsetcd_leases', 'Leases.', () => lessor.count);
   }
 

@@ -1,0 +1,63 @@
+/** Calls in the log: those that took too long, and at debug level all of them. */
+import type { MethodDef } from '../../api/gen/methods.ts';
+import type { Code } from '../../api/status.ts';
+import type { Clock } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
+import type { Log } from '../../base/log.ts';
+import type { HandledCall, MethodObserver, WireObserver } from '../../wire/observer.ts';
+
+/** Values of a request are left out; of its key this much is shown. */
+const keyBytesShown = 128;
+
+export class RequestLog implements WireObserver {
+  readonly #inner: WireObserver;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #slowMs: number;
+
+  /** @param inner  told of everything first */
+  constructor(inner: WireObserver, options: { readonly log: Log; readonly clock: Clock; readonly slowMs: number }) {
+    this.#inner = inner;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#slowMs = options.slowMs;
+  }
+
+  method(method: MethodDef): MethodObserver {
+    const inner = this.#inner.method(method);
+    if (method.requestStream || method.responseStream) return inner;
+    const slowMs = this.#slowMs;
+    const all = this.#log.debugEnabled;
+    return {
+      started: () => inner.started(),
+      handled: (call, code, durationMs) => {
+        inner.handled(call, code, durationMs);
+        if (all || durationMs > slowMs) this.#write(method, call, code, durationMs);
+      },
+      received: (bytes) => inner.received(bytes),
+      sent: (bytes) => inner.sent(bytes),
+    };
+  }
+
+  #write(method: MethodDef, call: HandledCall, code: Code, durationMs: number): void {
+    const fields = {
+      'start time': new Date(this.#clock.wall() - durationMs).toISOString(),
+      'time spent': formatDuration(durationMs),
+      remote: call.peer.address,
+      'response type': method.path,
+      code,
+      'request count': -1,
+      'request size': call.requestBytes.length,
+      'response count': -1,
+      'response size': -1,
+      'request content': content(call.request),
+    };
+    if (durationMs > this.#slowMs) this.#log.warn('request stats', fields);
+    else this.#log.debug('request stats', fields);
+  }
+}
+
+function content(request: unknown): string {
+  const key = (request as { readonly key?: unknown } | undefined)?.key;
+  return key instanceof Uint8Array ? `key:${JSON.stringify(Buffer.from(key.subarray(0, keyBytesShown)).toString('latin1'))} ` : '';
+}
