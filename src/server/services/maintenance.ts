@@ -10,7 +10,8 @@ import {
   type SnapshotResponse,
 } from '../../api/gen/etcdserverpb.ts';
 import { Maintenance } from '../../api/gen/methods.ts';
-import { Code, errors, type Status } from '../../api/status.ts';
+import { Code, errors, RpcError, type Status } from '../../api/status.ts';
+import { emptyBytes } from '../../base/bytes.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import type { AlarmMember } from '../alarm/alarm-store.ts';
 import { defaultQuotaBytes } from '../apply/quota.ts';
@@ -112,43 +113,52 @@ function alarmText(a: AlarmMember): string {
 }
 
 /**
- * Streams the database file in order, then the SHA-256 of all of it. `remaining_bytes` counts what of the file is still to come.
- * Reads no faster than the client takes it.
+ * Streams the database file in order, in equal pieces, then the SHA-256 of all of it. `remaining_bytes` counts what of the file is still to
+ * come. Reads no faster than the client takes it.
  */
 async function sendSnapshot(context: ServiceContext, scope: StreamScope<SnapshotRequest, SnapshotResponse>): Promise<void> {
   const { call } = scope;
-  const reader = context.snapshots.open();
-  scope.onOver(() => reader.close());
+  const { log } = context.member;
   const version = context.member.cluster.version ?? '';
   const digest = createHash('sha256');
-  let remaining = reader.totalBytes;
+  // Runs when the client takes more, or when the stream is over.
+  let wake: (() => void) | undefined;
+  call.onDrain = () => wake?.();
+  scope.onOver(() => wake?.());
   try {
-    for (;;) {
-      const piece = await reader.next();
-      if (scope.over) return;
-      if (piece === undefined) break;
-      for (let at = 0; at < piece.length; at += snapshotChunkBytes) {
-        const blob = piece.subarray(at, at + snapshotChunkBytes);
-        digest.update(blob);
-        remaining -= blob.length;
-        if (!call.send({ header: undefined, remainingBytes: remaining, blob, version })) await drained(scope);
-        if (scope.over) return;
-      }
+    const reader = context.snapshots.open();
+    scope.onOver(() => reader.close());
+    const total = await reader.totalBytes();
+    if (scope.over) return;
+    log.info('sending database snapshot to client', { 'total-bytes': total });
+    let remaining = total;
+    const send = async (blob: Uint8Array): Promise<void> => {
+      digest.update(blob);
+      remaining -= blob.length;
+      if (!call.send({ header: undefined, remainingBytes: remaining, blob, version }))
+        await new Promise<void>((resolve) => {
+          if (scope.over) resolve();
+          else wake = resolve;
+        });
+    };
+    let rest: Uint8Array = emptyBytes;
+    for (let piece = await reader.next(); piece !== undefined && !scope.over; piece = await reader.next()) {
+      const bytes: Uint8Array = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+      let at = 0;
+      for (; bytes.length - at >= snapshotChunkBytes && !scope.over; at += snapshotChunkBytes)
+        await send(bytes.subarray(at, at + snapshotChunkBytes));
+      rest = bytes.subarray(at);
     }
+    if (!scope.over && rest.length > 0) await send(rest);
+    if (scope.over) return;
     call.send({ header: undefined, remainingBytes: 0, blob: digest.digest(), version });
     scope.end();
+    log.info('successfully sent database snapshot to client', { 'total-bytes': total });
   } catch (e) {
-    context.member.log.warn('failed to send a snapshot', { error: e instanceof Error ? e.message : String(e) });
-    scope.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) });
+    if (scope.over) return;
+    log.warn('failed to send a snapshot', { error: e instanceof Error ? e.message : String(e) });
+    scope.fail(e instanceof RpcError ? e.status : { code: Code.Unknown, message: e instanceof Error ? e.message : String(e) });
   }
-}
-
-/** Resolves when the stream takes more, or is over. */
-function drained(scope: StreamScope<never, never>): Promise<void> {
-  return new Promise((resolve) => {
-    scope.call.onDrain = resolve;
-    scope.onOver(resolve);
-  });
 }
 
 function downgrade(context: ServiceContext, call: UnaryCall<DowngradeRequest, DowngradeResponse>): void {

@@ -5,9 +5,10 @@ export interface SnapshotSource {
 }
 
 export interface SnapshotReader {
-  /** Known before the first byte: Snapshot messages count down from it. A multiple of the page size. */
-  readonly totalBytes: number;
+  /** Length of the file, a multiple of the page size: Snapshot messages count down from it. Takes a reading of the whole store. */
+  totalBytes(): Promise<number>;
   /** The next piece of the file, of any length; undefined at the end. Owned by the caller. */
   next(): Promise<Uint8Array | undefined>;
+  /** What `totalBytes` and `next` still wait for is rejected. */
   close(): void;
 }
