@@ -118,10 +118,10 @@ export class RandomCluster {
     else if (dice < 890) this.#propose(member);
     else if (dice < 920) this.#read(member);
     else if (dice < 940) this.#confChange(member);
-    else if (dice < 950) member.machine.applied > member.disk.machine.applied && this.#saveMachine(member);
+    else if (dice < 950) this.#saveMachine(member);
     else if (dice < 958) this.#compact(member);
-    else if (dice < 961) this.#options.crashes && this.#crash(member);
-    else if (dice < 975) member.node === undefined && this.#start(member);
+    else if (dice < 961) this.#crash(member);
+    else if (dice < 975) this.#restart(member);
     else if (dice < 979) member.node?.transferLeader(this.#pick(this.#members).id);
     else if (dice < 981) member.node?.reportUnreachable(this.#pick(this.#members).id);
     else if (dice < 989) member.node?.reportSnapshot(this.#pick(this.#members).id, this.#random.u32() % 2 === 0);
@@ -221,9 +221,13 @@ export class RandomCluster {
     member.node.snapshotSource = () => this.#snapshotOf(member);
   }
 
+  #restart(member: Member): void {
+    if (member.node === undefined) this.#start(member);
+  }
+
   /** Loses what is not synced; of the oldest unsynced batch, a crash may leave entries without the hard state behind them. */
   #crash(member: Member): void {
-    if (member.node === undefined) return;
+    if (member.node === undefined || !this.#options.crashes) return;
     if (this.#random.u32() % 3 === 0 && member.writes[0]?.snapshot === undefined) {
       const torn = member.writes[0]?.entries ?? [];
       this.#writeEntries(member.disk, torn.slice(0, this.#random.u32() % (torn.length + 1)));
@@ -313,6 +317,8 @@ export class RandomCluster {
   }
 
   #saveMachine(member: Member): void {
+    // A received snapshot is on disk before it is installed.
+    if (member.machine.applied <= member.disk.machine.applied) return;
     member.disk.machine = { ...member.machine, confState: copyConfState(member.machine.confState) };
   }
 

@@ -1,40 +1,15 @@
 // The path of the only member: propose → ready → appendDone → applied.
 import { expect, test } from 'vitest';
-import { SeededRandom } from '../../../src/base/random.ts';
 import { StateType, type RaftConfig } from '../../../src/raft/machine.ts';
 import { RawNode } from '../../../src/raft/raw-node.ts';
 import { EntryType } from '../../../src/raft/types.ts';
 import { encodeConfChange, changeOf } from '../../../src/raft/confchange/codec.ts';
+import { raftConfig, voters } from './support.ts';
 
-const silent = { info() {}, warn() {}, debug() {} };
 const empty = new Uint8Array(0);
 
 function config(over: Partial<RaftConfig> = {}): RaftConfig {
-  return {
-    id: 1n,
-    electionTicks: 10,
-    heartbeatTicks: 1,
-    preVote: true,
-    checkQuorum: true,
-    leaseBasedReads: false,
-    maxSizePerMsgBytes: 1 << 19,
-    maxInflightMsgs: 512,
-    maxInflightBytes: 0,
-    maxUncommittedBytes: 0,
-    maxCommittedBytes: 1 << 30,
-    disableProposalForwarding: false,
-    random: new SeededRandom(1),
-    log: silent,
-    initial: {
-      hardState: { term: 0, vote: 0n, commit: 0 },
-      confState: { voters: [1n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
-      entries: [],
-      snapshotIndex: 0,
-      snapshotTerm: 0,
-      applied: 0,
-    },
-    ...over,
-  };
+  return raftConfig(1, voters(1), over);
 }
 
 function leader(over: Partial<RaftConfig> = {}): RawNode {
@@ -87,12 +62,12 @@ test('commits and hands out only what its own log holds durably', () => {
 });
 
 test('bootstraps from committed configuration entries, with or without the voters known before', () => {
-  for (const voters of [[], [1n]]) {
+  for (const known of [[], [1n]]) {
     const node = new RawNode(
       config({
         initial: {
           hardState: { term: 1, vote: 0n, commit: 1 },
-          confState: { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+          confState: { voters: known, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
           entries: [
             { Type: EntryType.EntryConfChange, Term: 1, Index: 1, Data: encodeConfChange({ id: 0n, type: 0, nodeId: 1n, context: empty }) },
           ],
