@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { CorruptError } from '../server/storage/backend.ts';
 import { DiskError } from '../base/disk.ts';
+import { setFailpoints } from '../base/failpoint.ts';
 import { createLog, type HostLog, openSink, type LogLevel } from '../host/log.ts';
 import { ExitCode, exitWith, onStopSignal, onUncaught } from '../host/process.ts';
 import { PasswordWorker } from '../host/password-worker.ts';
@@ -44,6 +45,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
   }
 
   onUncaught(log, exitCodeOf);
+  await bindFailpoints(log, env);
   const { config: server } = config;
   const disk = new RealDisk({ unsafeNoFsync: server.unsafeNoFsync });
   const initialized = disk.stat(`${server.dataDir}/member`) !== undefined;
@@ -104,6 +106,18 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
     startupFailure(log, error);
   }
   notifyInitDaemon(log, env);
+}
+
+/** Off unless one of gofail's variables is set. */
+async function bindFailpoints(log: HostLog, env: NodeJS.ProcessEnv): Promise<void> {
+  if ((env.GOFAIL_FAILPOINTS ?? '') === '' && (env.GOFAIL_HTTP ?? '') === '') return;
+  const { failpointsFromEnv } = await import('../host/failpoints.ts');
+  try {
+    setFailpoints(await failpointsFromEnv(env));
+  } catch (error) {
+    log.fatal('failed to set failpoints', { error });
+    exitWith(log, ExitCode.Startup);
+  }
 }
 
 interface Configured {

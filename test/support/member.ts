@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const top = join(import.meta.dirname, '../..');
-export const program = join(top, 'bin/tsetcd');
+/** The program under test; another one, such as an installed package's, by TSETCD_PROGRAM. */
+export const program = process.env['TSETCD_PROGRAM'] ?? join(top, 'bin/tsetcd');
 export const referenceBin = join(top, '.cache/reference/bin');
 
 /** A program of the reference set, or undefined where it is not installed (`node scripts/reference.mjs` installs it). */

@@ -10,6 +10,7 @@
  * know the new file.
  */
 import type { Clock } from '../../../base/clock.ts';
+import { failpoint } from '../../../base/failpoint.ts';
 import type { Disk, DiskError, DiskThread } from '../../../base/disk.ts';
 import { CorruptError } from '../backend.ts';
 import type { LogPosition } from './format.ts';
@@ -162,6 +163,7 @@ class Rewrite {
       at += size;
     }
     this.#offset = start + at;
+    failpoint('rewriteBeforeBatch');
     if (used > 0) this.#write(out.subarray(0, used));
   }
 
@@ -202,6 +204,7 @@ class Rewrite {
       if (row !== undefined) offsets.push(row.offset);
     }
     const footer = out.finish(offsets);
+    failpoint('rewriteBeforeSwap');
     finalizing(true);
     thread.submit(
       [
@@ -216,6 +219,7 @@ class Rewrite {
           this.#fail(error);
           return;
         }
+        failpoint('rewriteAfterSwap');
         out.path = this.#finalName;
         const all = files.flatMap((f) => f.killedSince ?? []);
         log.replace(files, out);
