@@ -1,4 +1,4 @@
-// Turns an area's recordings into tests: one server a scenario, a few scenarios at a time.
+// Turns an area's recordings into tests: one server a scenario.
 import { describe, it } from 'vitest';
 import { loadArea } from './corpus.ts';
 import { replay } from './replay.ts';
@@ -7,9 +7,11 @@ import { startServer } from './targets.ts';
 /** Names a scenario (or part of one) to run alone. */
 const only = process.env['TSETCD_ONLY'] ?? '';
 
-export function replayArea(name: string): void {
+/** @param options.waits  scenarios spend their time waiting, so that several at once are faster; not for what counts seconds while it works */
+export function replayArea(name: string, options: { readonly waits: boolean }): void {
   const area = loadArea(name);
-  describe.concurrent(`${name}: ${area.about}`, () => {
+  const group = options.waits ? describe.concurrent : describe;
+  group(`${name}: ${area.about}`, () => {
     for (const scenario of area.scenarios) {
       if (!scenario.name.includes(only)) continue;
       it(scenario.name, async () => {

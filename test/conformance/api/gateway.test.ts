@@ -1,4 +1,4 @@
 // Recorded JSON gateway scenarios.
 import { replayArea } from './areas.ts';
 
-replayArea('gateway');
+replayArea('gateway', { waits: false });

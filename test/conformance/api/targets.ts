@@ -21,6 +21,9 @@ export interface RunningServer extends Address {
 const reference = process.env['TSETCD_REFERENCE'] ?? '';
 const command = reference !== '' ? [reference] : process.env['TSETCD_SPAWN'] === '1' ? [join(top, 'bin/tsetcd'), 'server'] : undefined;
 
+/** The least there is: hashing is not what is tested here. */
+const bcryptCost = 4;
+
 /** Two ports that were free a moment ago. */
 async function freePorts(): Promise<[number, number]> {
   const listen = (): Promise<net.Server> =>
@@ -51,6 +54,7 @@ async function embedded(clientPort: number, peerPort: number, args: readonly str
       'listen-peer-urls': peerUrl,
       'initial-advertise-peer-urls': peerUrl,
       'initial-cluster': `default=${peerUrl}`,
+      'bcrypt-cost': bcryptCost,
       ...Object.fromEntries(args.map((a) => a.replace(/^--/, '').split('=', 2) as [string, string])),
     },
     onFatal: (error) => fatal.push(error.stack ?? error.message),
@@ -78,6 +82,7 @@ async function spawned(command: readonly string[], clientPort: number, peerPort:
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=default=${peerUrl}`,
+      `--bcrypt-cost=${bcryptCost}`,
       ...args,
     ],
     { stdio: ['ignore', log, log] },
