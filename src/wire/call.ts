@@ -34,7 +34,10 @@ interface CallBase {
 }
 
 export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
-  /** The request body as it came; what is decoded from it are views of it. */
+  /**
+   * The request body as it came; what is decoded from it are views of it. It may share its memory with what arrived beside it on the socket (up
+   * to 64 KiB): copy what is kept for long.
+   */
   readonly requestBytes: Uint8Array;
   readonly request: Req;
   reply(response: Res): void;

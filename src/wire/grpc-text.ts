@@ -36,9 +36,13 @@ export function parseTimeout(text: string): number | string {
   if (text.length > 9) return `transport: timeout string is too long: ${JSON.stringify(text)}`;
   const unit = unitMs[text.slice(-1)];
   if (unit === undefined) return `transport: timeout unit is not recognized: ${JSON.stringify(text)}`;
-  const digits = text.slice(0, -1);
-  if (!/^[0-9]+$/.test(digits)) return `strconv.ParseInt: parsing ${JSON.stringify(digits)}: invalid syntax`;
-  return Number(digits) * unit;
+  let value = 0;
+  for (let i = 0; i < text.length - 1; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return `strconv.ParseInt: parsing ${JSON.stringify(text.slice(0, -1))}: invalid syntax`;
+    value = value * 10 + digit;
+  }
+  return value * unit;
 }
 
 /** A `grpc-timeout` of at most eight digits, never shorter than asked. */

@@ -25,7 +25,7 @@ export class Http1Binding {
       // Streams stay open: the body's time is the handler's matter. Node's check of headers needs its interval.
       requestTimeout: 0,
       keepAliveTimeout: 120_000,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: Math.min(5_000, Math.ceil(options.limits.headersMs / 4)),
     });
     this.#server.maxHeadersCount = options.limits.headerCountMax;
     this.#server.on('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res));

@@ -75,7 +75,7 @@ export class Listener {
     this.#options = options;
     this.#log = options.log ?? silentLog;
     const { grpc } = options;
-    const http: HttpHandler = options.grpcOnly === true ? notFound : options.http;
+    const http = guarded(options.grpcOnly === true ? notFound : options.http, grpc);
     this.#http2 = options.binding === 'http2' ? new Http2Binding({ grpc, http }) : new NativeBinding({ grpc, http });
     this.#http1 = new Http1Binding({
       limits: grpc.limits,
@@ -307,6 +307,19 @@ function removeSocketFile(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+}
+
+/** A handler that throws fails its own request only, and is reported. */
+function guarded(handler: HttpHandler, grpc: GrpcServer): HttpHandler {
+  return (request, response) => {
+    try {
+      handler(request, response);
+    } catch (error) {
+      response.head(500, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end('internal error\n');
+      grpc.handlerError(error);
+    }
+  };
 }
 
 const notFound: HttpHandler = (_request, response) => {

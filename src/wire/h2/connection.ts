@@ -8,7 +8,6 @@
 import type { Socket } from 'node:net';
 import type { Writer } from '../../api/proto-io.ts';
 import type { PeerInfo } from '../call.ts';
-import { parseTimeout } from '../grpc-text.ts';
 import type { HttpHandler } from '../http.ts';
 import { KeepalivePolicy } from '../keepalive.ts';
 import type { WireLimits } from '../limits.ts';
@@ -37,7 +36,7 @@ import {
 } from './frames.ts';
 import { HpackDecoder, type HeaderEntry } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
-import { areTrailers, parseHead, sameButTimeout, type RequestHead } from './request-head.ts';
+import { areTrailers, parseHead, sameButTimeout, timeoutOf, type RequestHead } from './request-head.ts';
 import { copyBytesMax, NativeStream } from './stream.ts';
 import { scratchWriter, type WriterPool } from './writer-pool.ts';
 
@@ -53,6 +52,8 @@ export interface ConnectionHost {
 
 /** Header blocks remembered with what they mean; a client repeats a handful of them. */
 const headCacheEntries = 8;
+/** Lists of fields remembered beside, for blocks that differ in `grpc-timeout`, and so in every byte once tables have moved. */
+const recentHeadEntries = 4;
 /** Longest block that is remembered, in bytes: a repeated one is a few indexes. */
 const headCacheBytesMax = 256;
 /** Streams that we reset: frames on them were on their way and are dropped. */
@@ -106,8 +107,8 @@ export class Connection {
   // What the last requests said.
   #headCache: CachedHead[] = [];
   #headCacheNext = 0;
-  #lastEntries: readonly HeaderEntry[] = [];
-  #lastHead: RequestHead | undefined = undefined;
+  readonly #recentHeads: { readonly entries: readonly HeaderEntry[]; readonly head: RequestHead }[] = [];
+  #recentHeadsNext = 0;
 
   // Output.
   #writer: Writer | undefined = undefined;
@@ -135,6 +136,8 @@ export class Connection {
   /** Streams above this came after our GOAWAY. */
   #goawayLast = Infinity;
   #closingMs = Infinity;
+  /** Closed for what the peer did: what waits for it is not worth waiting. */
+  #failed = false;
   #gone = false;
 
   constructor(host: ConnectionHost, socket: Socket, peer: PeerInfo, secure: boolean) {
@@ -210,7 +213,7 @@ export class Connection {
   sweep(nowMs: number): void {
     this.nowMs = nowMs;
     const { limits } = this;
-    if (nowMs - this.#closingMs > lingerMs) {
+    if (this.#stalled(nowMs) || (nowMs - this.#closingMs > lingerMs && (this.#failed || this.#socket.writableLength === 0))) {
       this.destroy();
       return;
     }
@@ -223,16 +226,6 @@ export class Connection {
       this.#fatal(ErrorCode.enhanceYourCalm, 'headers took too long');
       return;
     }
-    // A socket that takes nothing.
-    const waiting = this.#socket.writableLength;
-    const taken = this.#socket.bytesWritten - waiting;
-    if (waiting === 0 || taken !== this.#socketTaken) {
-      this.#socketTaken = taken;
-      this.#socketProgressMs = nowMs;
-    } else if (nowMs - this.#socketProgressMs > limits.stalledMs) {
-      this.destroy();
-      return;
-    }
     for (const stream of this.#streams.values()) this.#sweepStream(stream, nowMs);
     switch (this.#keepalive.tick(nowMs)) {
       case 'ping':
@@ -242,6 +235,16 @@ export class Connection {
         this.destroy();
         break;
     }
+  }
+
+  /** True when the socket has taken nothing for too long although something waits. */
+  #stalled(nowMs: number): boolean {
+    const waiting = this.#socket.writableLength;
+    const taken = this.#socket.bytesWritten - waiting;
+    if (waiting > 0 && taken === this.#socketTaken) return nowMs - this.#socketProgressMs > this.limits.stalledMs;
+    this.#socketTaken = taken;
+    this.#socketProgressMs = nowMs;
+    return false;
   }
 
   #sweepStream(stream: NativeStream, nowMs: number): void {
@@ -288,6 +291,7 @@ export class Connection {
     this.#abortStreams();
     writeGoaway(this.out(), this.#lastStreamId, code, reason);
     this.#closingMs = this.nowMs;
+    this.#failed = true;
     this.flush();
     if (!this.#gone) this.#socket.end();
   }
@@ -542,6 +546,7 @@ export class Connection {
   #request(id: number, endStream: boolean, selfDependent: boolean, b: Buffer, start: number, end: number): void {
     this.#lastStreamId = id;
     let head = this.#cachedHead(b, start, end);
+    let timeoutMs = head?.timeoutMs ?? Infinity;
     if (head === undefined) {
       const entries: HeaderEntry[] = [];
       const { version } = this.#decoder;
@@ -557,7 +562,13 @@ export class Connection {
         this.#resetId(id, ErrorCode.protocolError);
         return;
       }
-      if (version === this.#decoder.version && end - start <= headCacheBytesMax) this.#cacheHead(b, start, end, head);
+      timeoutMs = timeoutOf(entries);
+      if (Number.isNaN(timeoutMs)) {
+        // The words for it are found where requests are judged.
+        const call = this.host.grpc.head(head.method, head.path, head.authority, entries);
+        head = { ...head, call };
+        timeoutMs = Infinity;
+      } else if (version === this.#decoder.version && end - start <= headCacheBytesMax) this.#cacheHead(b, start, end, head, timeoutMs);
     }
     if (selfDependent || (endStream && head.contentLength > 0)) {
       this.#chargeReset();
@@ -569,7 +580,7 @@ export class Connection {
       this.#resetId(id, ErrorCode.refusedStream);
       return;
     }
-    const stream = new NativeStream(id, this, head, this.#peerInitialWindow, this.limits.streamWindowBytes, this.nowMs);
+    const stream = new NativeStream(id, this, head, timeoutMs, this.#peerInitialWindow, this.limits.streamWindowBytes, this.nowMs);
     this.#streams.set(id, stream);
     if (endStream) stream.remoteClosed = true;
     const defer = this.#queuedBytes > this.limits.connectionHighWaterBytes;
@@ -592,7 +603,8 @@ export class Connection {
     return undefined;
   }
 
-  #cacheHead(b: Buffer, start: number, end: number, head: RequestHead): void {
+  #cacheHead(b: Buffer, start: number, end: number, shared: RequestHead, timeoutMs: number): void {
+    const head = shared.timeoutMs === timeoutMs ? shared : { ...shared, timeoutMs };
     const entry = { block: new Uint8Array(b.subarray(start, end)), version: this.#decoder.version, head };
     if (this.#headCache.length < headCacheEntries) this.#headCache.push(entry);
     else {
@@ -602,18 +614,24 @@ export class Connection {
   }
 
   #headOf(entries: readonly HeaderEntry[]): RequestHead | undefined {
+    const recent = this.#recentHeads;
+    for (let i = 0; i < recent.length; i++) {
+      const { entries: before, head } = recent[i] as { entries: readonly HeaderEntry[]; head: RequestHead };
+      if (sameButTimeout(entries, before)) return head;
+    }
     const parsed = parseHead(entries);
     if (parsed === undefined) return undefined;
-    const last = this.#lastHead;
-    if (last?.call?.entry !== undefined && parsed.timeout !== undefined && sameButTimeout(entries, this.#lastEntries)) {
-      const timeoutMs = parseTimeout(parsed.timeout);
-      if (typeof timeoutMs === 'number') return { ...last, timeoutMs, fields: parsed.fields };
-    }
     const { method, scheme, path, authority, fields, contentLength } = parsed;
     const call = isGrpcContentType(parsed.contentType) ? this.host.grpc.head(method, path, authority, fields) : undefined;
     const head: RequestHead = { method, scheme, path, authority, call, timeoutMs: call?.timeoutMs ?? Infinity, fields, contentLength };
-    this.#lastHead = head;
-    this.#lastEntries = entries;
+    // Refused ones may owe it to their timeout.
+    if (call?.entry !== undefined) {
+      if (recent.length < recentHeadEntries) recent.push({ entries, head });
+      else {
+        recent[this.#recentHeadsNext] = { entries, head };
+        this.#recentHeadsNext = (this.#recentHeadsNext + 1) % recentHeadEntries;
+      }
+    }
     return head;
   }
 

@@ -108,7 +108,7 @@ export class HttpExchange implements HttpRequest, HttpResponse {
     if (this.ended) return false;
     this.head(200, {});
     this.#sendHead(false);
-    this.#stream.sendBody(bytesOf(chunk));
+    if (this.method !== 'HEAD') this.#stream.sendBody(bytesOf(chunk));
     if (this.#stream.queuedBytes < this.#stream.connection.limits.streamHighWaterBytes) return true;
     this.#wantsDrain = true;
     return false;
@@ -118,7 +118,7 @@ export class HttpExchange implements HttpRequest, HttpResponse {
     if (this.ended) return;
     this.head(200, {});
     this.ended = true;
-    const bytes = chunk === undefined ? undefined : bytesOf(chunk);
+    const bytes = chunk === undefined || this.method === 'HEAD' ? undefined : bytesOf(chunk);
     if (bytes === undefined || bytes.length === 0) {
       if (this.#head !== undefined) this.#sendHead(true);
       else this.#stream.endBody();

@@ -1,4 +1,5 @@
 /** What a block of request fields says, checked by the rules of RFC 9113 §8. */
+import { parseTimeout } from '../grpc-text.ts';
 import type { CallHead } from '../server-call.ts';
 import { FieldKind, type HeaderEntry } from './hpack-decoder.ts';
 
@@ -24,7 +25,6 @@ export interface ParsedHead {
   authority: string;
   contentType: string | undefined;
   contentLength: number;
-  timeout: string | undefined;
   fields: HeaderEntry[];
 }
 
@@ -36,7 +36,6 @@ export function parseHead(entries: readonly HeaderEntry[]): ParsedHead | undefin
   let authority: string | undefined;
   let host: string | undefined;
   let contentType: string | undefined;
-  let timeout: string | undefined;
   let contentLength = -1;
   let regular = 0;
   for (let i = 0; i < entries.length; i++) {
@@ -71,9 +70,6 @@ export function parseHead(entries: readonly HeaderEntry[]): ParsedHead | undefin
       case FieldKind.contentType:
         contentType ??= entry.value;
         break;
-      case FieldKind.timeout:
-        timeout = entry.value;
-        break;
       case FieldKind.host:
         host = entry.value;
         break;
@@ -99,7 +95,6 @@ export function parseHead(entries: readonly HeaderEntry[]): ParsedHead | undefin
     authority: authority ?? host ?? '',
     contentType,
     contentLength,
-    timeout,
     fields: entries.slice(regular),
   };
 }
@@ -108,6 +103,17 @@ export function parseHead(entries: readonly HeaderEntry[]): ParsedHead | undefin
 export function areTrailers(entries: readonly HeaderEntry[]): boolean {
   for (const { kind } of entries) if (kind === FieldKind.bad || (kind >= FieldKind.method && kind <= FieldKind.authority)) return false;
   return true;
+}
+
+/** Milliseconds of `grpc-timeout`: Infinity without one, NaN for a bad one. */
+export function timeoutOf(entries: readonly HeaderEntry[]): number {
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const entry = entries[i] as HeaderEntry;
+    if (entry.kind !== FieldKind.timeout) continue;
+    const parsed = parseTimeout(entry.value);
+    return typeof parsed === 'number' ? parsed : NaN;
+  }
+  return Infinity;
 }
 
 /** True when both say the same but for the value of `grpc-timeout`. */

@@ -25,6 +25,8 @@ export class NativeStream implements CallCarrier {
   readonly id: number;
   readonly connection: Connection;
   readonly head: RequestHead;
+  /** Apart from the head, which requests share. */
+  readonly timeoutMs: number;
   readonly startedMs: number;
   call: ServerCall | undefined = undefined;
   exchange: HttpExchange | undefined = undefined;
@@ -53,10 +55,19 @@ export class NativeStream implements CallCarrier {
   #deferred: Uint8Array[] | undefined = undefined;
   #deferredBytes = 0;
 
-  constructor(id: number, connection: Connection, head: RequestHead, sendWindow: number, recvWindow: number, nowMs: number) {
+  constructor(
+    id: number,
+    connection: Connection,
+    head: RequestHead,
+    timeoutMs: number,
+    sendWindow: number,
+    recvWindow: number,
+    nowMs: number,
+  ) {
     this.id = id;
     this.connection = connection;
     this.head = head;
+    this.timeoutMs = timeoutMs;
     this.sendWindow = sendWindow;
     this.recvWindow = recvWindow;
     this.startedMs = nowMs;
@@ -93,7 +104,7 @@ export class NativeStream implements CallCarrier {
       this.sendStatus(call.refusal);
       return;
     }
-    this.call = new ServerCall(this.connection.host.grpc, call, this, this.connection.peer, this.startedMs, this.head.timeoutMs);
+    this.call = new ServerCall(this.connection.host.grpc, call, this, this.connection.peer, this.startedMs, this.timeoutMs);
     this.call.start();
   }
 

@@ -109,7 +109,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
       expect((await get('/x', { method: 'POST', body: 'z'.repeat(200_000) })).status).toBe(413);
       expect((await get('/stream')).body).toBe('one\ntwo\n');
       expect((await get('/big')).body.length).toBe(64 * 65_536);
-      expect((await get('/head', { method: 'HEAD' })).status).toBe(200);
+      expect(await get('/head', { method: 'HEAD' })).toMatchObject({ status: 200, body: '' });
     }
     // gRPC goes on beside it.
     const channel = connect('grpc-js', server);
@@ -295,7 +295,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
 
   it('closes connections that say nothing, or not enough, in time', async () => {
     await start({ limits: { handshakeMs: 150, headersMs: 200 } });
-    const lines = ['', 'PRI * HT', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'];
+    const lines = ['', 'PRI * HT', 'GET / HTTP/1.1\r\nHost:', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'];
     const sockets = lines.map((text) => {
       const socket = connectTcp(server.port, '127.0.0.1');
       socket.on('error', () => {});
@@ -334,6 +334,19 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     });
     await until(() => sockets.filter((s) => s.closed).length === 3);
     for (const s of sockets) s.destroy();
+  });
+
+  it('answers 500 when a handler throws, and reports it', async () => {
+    await start({
+      http: () => {
+        throw new TypeError('a bug');
+      },
+    });
+    const session = connectHttp2(`http://127.0.0.1:${server.port}`);
+    expect((await http2(session, '/')).status).toBe(500);
+    expect((await http1(server.port, '/')).status).toBe(500);
+    expect(server.errors.splice(0).map((e) => (e as Error).message)).toEqual(['a bug', 'a bug']);
+    session.destroy();
   });
 
   it('refuses HTTP/1.1 headers without end', async () => {
