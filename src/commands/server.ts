@@ -17,6 +17,7 @@ import { DataDirBusy, DataRefused } from '../server/bootstrap/data-dir.ts';
 import { buildConfig, type BuiltConfig } from '../server/config/build-config.ts';
 import { ConfigError, type Options, readOptions } from '../server/config/options.ts';
 import { helpText, usageText, versionText } from '../server/config/usage.ts';
+import { CorruptionFound } from '../server/maintenance/corruption.ts';
 import { MemberRemoved, type RunningServer, type ServerOptions, startServer } from '../server/server.ts';
 import { makeTokens } from '../server/tokens.ts';
 import { BackendFormatError } from '../server/storage/revlog/log-backend.ts';
@@ -205,7 +206,8 @@ function configFailure(log: HostLog, error: ConfigError, args: readonly string[]
 }
 
 function startupFailure(log: HostLog, error: unknown): never {
-  if (error instanceof BootstrapError || error instanceof TokenOptionsError) log.fatal('discovery failed', { error });
+  if (error instanceof BootstrapError || error instanceof TokenOptionsError || error instanceof CorruptionFound)
+    log.fatal('discovery failed', { error });
   else if (
     error instanceof DataRefused ||
     error instanceof WalError ||
@@ -242,7 +244,13 @@ function listenText(error: ListenError): string {
 }
 
 function exitCodeOf(error: unknown): number {
-  if (error instanceof DataRefused || error instanceof CorruptError || error instanceof BackendFormatError) return ExitCode.DataRefused;
+  if (
+    error instanceof DataRefused ||
+    error instanceof CorruptionFound ||
+    error instanceof CorruptError ||
+    error instanceof BackendFormatError
+  )
+    return ExitCode.DataRefused;
   if (error instanceof WalError) return error.code === 'locked' ? ExitCode.Startup : ExitCode.DataRefused;
   if (error instanceof DiskError) return ExitCode.Disk;
   if (error instanceof BootstrapError || error instanceof DataDirBusy || error instanceof TokenOptionsError || isListenError(error))

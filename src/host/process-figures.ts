@@ -1,7 +1,7 @@
 /** The process as its metrics show it. Read when metrics are read, never otherwise. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Clock ticks a second and bytes a page, fixed on the Linux systems we run on. */
+/** Bytes a page, fixed on the Linux systems we run on. */
 const pageBytes = 4096;
 
 function statusField(field: number): number {
@@ -32,6 +32,20 @@ export const processFigures = {
     } catch {
       return 0;
     }
+  },
+  networkBytes(): { received: number; sent: number } {
+    const total = { received: 0, sent: 0 };
+    try {
+      for (const line of readFileSync('/proc/self/net/dev', 'latin1').split('\n').slice(2)) {
+        const columns = line.trim().split(/[\s:]+/);
+        if (columns[0] === '' || columns[0] === 'lo') continue;
+        total.received += Number(columns[1] ?? 0);
+        total.sent += Number(columns[9] ?? 0);
+      }
+    } catch {
+      // No such file system here: nothing is known.
+    }
+    return total;
   },
   startSeconds: (): number => Math.round((performance.timeOrigin / 1000) * 100) / 100,
 };

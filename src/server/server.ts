@@ -37,6 +37,7 @@ import { RequestLog } from './http/request-log.ts';
 import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
 import { LeaseStore, minLeaseTtl } from './lease/lease-store.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
+import { CorruptionMonitor } from './maintenance/corruption.ts';
 import { startPurge } from './maintenance/purge.ts';
 import { BucketCluster } from './membership/bucket-cluster.ts';
 import { Store } from './mvcc/store.ts';
@@ -136,8 +137,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   undo.push(() => walThread.close());
   const ports = listen ? await reservePorts(config, log, undo) : { client: [], http: [], peer: [], metrics: [] };
   const paths = dataPaths(config);
-  logStart(options, isInitialized(disk, paths));
-  if (!isInitialized(disk, paths)) checkInitialCluster(config);
+  const initialized = isInitialized(disk, paths);
+  logStart(options, initialized);
+  if (!initialized) checkInitialCluster(config);
 
   const lock: DiskLock = openDataDir(disk, paths, log);
   undo.push(() => lock.release());
@@ -359,6 +361,10 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
       }
     }
   });
+  const corruption = new CorruptionMonitor(member, transport);
+  if (config.initialCorruptCheck && initialized) await corruption.checkAtStart();
+  corruption.start();
+  undo.push(() => corruption.stop());
   const compaction = startAutoCompaction(member, log);
   undo.push(() => compaction.stop());
 

@@ -88,6 +88,8 @@ export interface ProcessFigures {
   openFds(): number;
   maxFds(): number;
   startSeconds(): number;
+  /** Of all network devices. */
+  networkBytes(): { readonly received: number; readonly sent: number };
 }
 
 export class ServerMetrics {
@@ -109,6 +111,7 @@ export class ServerMetrics {
   readonly #lease: { readonly granted: Counter; readonly revoked: Counter; readonly ttl: Histogram };
   readonly #compaction: { readonly total: Histogram; readonly last: Gauge };
   readonly #clock: Clock;
+  readonly #readings: Counter;
   readonly #apply: Family<Histogram>;
   readonly #request: Family<Histogram>;
   readonly #requests: Family<Counter>;
@@ -186,7 +189,8 @@ export class ServerMetrics {
       receivedBytes: r.counter('etcd_network_client_grpc_received_bytes_total', 'Bytes of messages received from clients.'),
       sentBytes: r.counter('etcd_network_client_grpc_sent_bytes_total', 'Bytes of messages sent to clients.'),
     };
-    r.counters('promhttp_metric_handler_requests_total', 'Readings of these metrics.', ['code']).with('200');
+    this.#readings = r.counters('promhttp_metric_handler_requests_total', 'Readings of these metrics.', ['code']).with('200');
+    r.gauge('promhttp_metric_handler_requests_in_flight', 'Readings of these metrics under way.');
   }
 
   /** Label sets are made when first fed, as in etcd. */
@@ -398,11 +402,14 @@ export class ServerMetrics {
     r.read('process_open_fds', 'gauge', 'Open file descriptors.', () => p.openFds());
     r.read('process_max_fds', 'gauge', 'Most file descriptors that may be open.', () => p.maxFds());
     r.read('process_start_time_seconds', 'gauge', 'Start of the process, Unix time.', () => p.startSeconds());
+    r.read('process_network_receive_bytes_total', 'counter', 'Bytes received by all devices.', () => p.networkBytes().received);
+    r.read('process_network_transmit_bytes_total', 'counter', 'Bytes sent by all devices.', () => p.networkBytes().sent);
     r.read('os_fd_used', 'gauge', 'Open file descriptors.', () => p.openFds());
     r.read('os_fd_limit', 'gauge', 'Most file descriptors that may be open.', () => p.maxFds());
   }
 
   text(): string {
+    this.#readings.inc();
     return this.registry.text();
   }
 }
