@@ -8,6 +8,8 @@ import {
   type ClientDuplexStream,
   type StatusObject,
 } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import type { MethodDef } from '../api/gen/methods.ts';
 import { DecodeError, type Codec, type Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
@@ -17,6 +19,7 @@ import {
   canceledStatus,
   closedStatus,
   deadlineStatus,
+  hostPort,
   receiveTooLarge,
   sendTooLarge,
   undecodable,
@@ -45,6 +48,7 @@ class GrpcJsChannel implements Channel {
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
     this.#options = options;
+    const serverName = serverNameOf(target, options.tls);
     this.#client = new Client(target.unix ? `unix:${target.address}` : target.address, credentialsOf(target, options.tls), {
       'grpc.max_send_message_length': -1,
       // Checked where messages are decoded, for the sake of grpc-go's text.
@@ -57,7 +61,7 @@ class GrpcJsChannel implements Channel {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.service_config_disable_resolution': 1,
       'grpc.default_authority': target.unix ? 'localhost' : target.address,
-      ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
+      ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
       ...(options.keepaliveMs > 0
         ? {
             'grpc.keepalive_time_ms': options.keepaliveMs,
@@ -277,15 +281,25 @@ class GrpcJsStream<Req, Res> implements ClientStream<Req, Res> {
   }
 }
 
+/** What is sent as server name where grpc-js would send something else: an IP address may not be one, and Node warns of it on stderr. */
+function serverNameOf(target: ChannelTarget, tls: ChannelTls | undefined): string | undefined {
+  if (!target.secure) return undefined;
+  if (tls?.serverName !== undefined) return isIP(tls.serverName) === 0 ? tls.serverName : 'localhost';
+  return !target.unix && isIP(hostPort(target.address).host) !== 0 ? 'localhost' : undefined;
+}
+
 function credentialsOf(target: ChannelTarget, tls: ChannelTls | undefined): ChannelCredentials {
   if (!target.secure) return credentials.createInsecure();
   const pem = (b: Uint8Array | undefined): Buffer | null => (b === undefined ? null : asBuffer(b));
   const skip = tls?.insecureSkipVerify === true;
+  const name = tls?.serverName ?? (target.unix ? 'localhost' : hostPort(target.address).host);
   return credentials.createSsl(
     pem(tls?.ca),
     pem(tls?.key),
     pem(tls?.cert),
-    skip ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {},
+    skip
+      ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
+      : { checkServerIdentity: (_host, cert) => checkServerIdentity(name, cert) },
   );
 }
 

@@ -206,7 +206,7 @@ class Http2Channel implements Channel {
     const where = target.unix ? { path: target.address } : { host, port };
     if (!target.secure) return connectSocket({ ...where, noDelay: true });
     const tls = this.#options.tls;
-    const { connect, createSecureContext } = await import('node:tls');
+    const { checkServerIdentity, connect, createSecureContext } = await import('node:tls');
     const pem = (b: Uint8Array | undefined): Buffer | undefined => (b === undefined ? undefined : asBuffer(b));
     this.#tlsContext ??= createSecureContext({ ca: pem(tls?.ca), cert: pem(tls?.cert), key: pem(tls?.key) });
     const name = tls?.serverName ?? (target.unix ? 'localhost' : host);
@@ -216,18 +216,10 @@ class Http2Channel implements Channel {
       ALPNProtocols: ['h2'],
       rejectUnauthorized: tls?.insecureSkipVerify !== true,
       // An IP address must not be sent as a server name, but is what the certificate is checked against.
-      ...(isIP(name) === 0
-        ? { servername: name }
-        : { host: name, ...(tls?.serverName === undefined ? {} : { checkServerIdentity: identityOf(name) }) }),
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      checkServerIdentity: (_host, cert) => checkServerIdentity(name, cert),
     });
   }
-}
-
-function identityOf(name: string): NonNullable<ConnectionOptions['checkServerIdentity']> {
-  return (_host, cert) => {
-    const ips = cert.subjectaltname ?? '';
-    return ips.split(', ').includes(`IP Address:${name}`) ? undefined : new Error(`certificate is not valid for ${name}`);
-  };
 }
 
 /** Pings while calls are open; a connection that does not answer in time is given up. */
