@@ -1,4 +1,4 @@
 // Recorded JSON gateway scenarios.
 import { replayArea } from './areas.ts';
 
-replayArea('gateway', { waits: false });
+replayArea('gateway', { waits: true });
