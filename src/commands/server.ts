@@ -187,17 +187,14 @@ function configFailure(log: HostLog, error: ConfigError, args: readonly string[]
     case 'usage':
       process.stderr.write(`${error.message}\n${usageText}\n`);
       exitWith(log, ExitCode.Usage);
-    // eslint-disable-next-line no-fallthrough -- exitWith does not return
     case 'fatal':
       log.fatal(error.message, error.fields);
       exitWith(log, ExitCode.Startup);
-    // eslint-disable-next-line no-fallthrough -- as above
     case 'verify':
       log.info('Running: ', { args });
       log.warn('failed to verify flags', { error: error.message });
       if (error.fields['advertise-client-urls'] === 'missing') log.warn('advertise client URLs are not set', { error: error.message });
       exitWith(log, ExitCode.Startup);
-    // eslint-disable-next-line no-fallthrough -- as above
     case 'setup':
       log.info('Running: ', { args });
       log.fatal('discovery failed', { error: error.message });

@@ -17,14 +17,14 @@ const retryMs = 500;
 interface Round {
   readonly id: bigint;
   readonly context: Uint8Array;
-  readonly readers: readonly ReadDone[];
+  readonly readers: ReadDone[];
   readonly startMs: number;
   askedMs: number;
 }
 
 interface Confirmed {
   readonly index: number;
-  readonly readers: readonly ReadDone[];
+  readonly readers: ReadDone[];
 }
 
 export interface ReadIndexOptions {
@@ -58,7 +58,12 @@ export class ReadIndex {
     }
     const index = this.#ownIndex();
     if (index >= 0) {
-      if (this.#o.applied() >= index) done(undefined);
+      if (this.#o.applied() >= index) {
+        done(undefined);
+        return;
+      }
+      const last = this.#confirmed[this.#confirmed.length - 1];
+      if (last?.index === index) last.readers.push(done);
       else this.#confirmed.push({ index, readers: [done] });
       return;
     }

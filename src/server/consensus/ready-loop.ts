@@ -230,7 +230,7 @@ export class ReadyLoop {
       this.#o.events.sliceBegins(now);
       for (;;) {
         while (!this.#savingSnapshot && this.#raft.hasReady()) this.#handle(this.#raft.ready());
-        if (this.#applyQueue.length === 0 || this.#installing || this.#stopped) break;
+        if (!this.#canApply()) break;
         if (!this.#applySome(deadline)) {
           this.wake();
           break;
@@ -239,6 +239,13 @@ export class ReadyLoop {
     } finally {
       this.#draining = false;
     }
+  }
+
+  /** A received snapshot is installed only when it is durable, and nothing behind it is applied before. */
+  #canApply(): boolean {
+    const head = this.#applyQueue[0];
+    if (head === undefined || this.#installing || this.#stopped) return false;
+    return isEntries(head) || !this.#savingSnapshot;
   }
 
   #handle(rd: Ready): void {
@@ -375,8 +382,7 @@ export class ReadyLoop {
   #applySome(deadline: number): boolean {
     const batch = this.#applyQueue[0] as readonly Entry[] | Snapshot;
     if (!isEntries(batch)) {
-      if (!this.#savingSnapshot) this.#install(batch);
-      else return true;
+      this.#install(batch);
       return true;
     }
     const { events } = this.#o;
