@@ -35,6 +35,8 @@ export interface HttpResponse {
   /** Sends a piece of the body (after a `head` of 200 without headers, when there was none); false when the caller should wait for `onDrain`. */
   write(chunk: Uint8Array | string): boolean;
   end(chunk?: Uint8Array | string): void;
+  /** Drops what is not sent yet and cuts the connection (HTTP/1.1) or resets the stream. The request's `onAbort` follows. */
+  abort(): void;
   onDrain: (() => void) | undefined;
   readonly headSent: boolean;
   readonly ended: boolean;

@@ -161,6 +161,10 @@ class Http1Response implements HttpResponse {
     return this.#res.write(chunk);
   }
 
+  abort(): void {
+    this.#res.destroy();
+  }
+
   end(chunk?: Uint8Array | string): void {
     if (this.ended) return;
     this.headSent = true;

@@ -433,6 +433,11 @@ class Http2Response implements HttpResponse {
     return this.#stream.write(chunk);
   }
 
+  abort(): void {
+    this.ended = true;
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
   end(chunk?: Uint8Array | string): void {
     if (this.ended || this.#stream.destroyed) return;
     if (!this.#stream.headersSent) this.head(200, {});

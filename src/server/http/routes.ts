@@ -168,6 +168,7 @@ function withHeaders(response: HttpResponse, extra: Readonly<Record<string, stri
       if (!response.headSent) response.head(200, extra);
       response.end(chunk);
     },
+    abort: () => response.abort(),
     get onDrain() {
       return response.onDrain;
     },

@@ -1,6 +1,7 @@
 /** An HTTP request and its response on a native stream. */
 import type { PeerInfo } from '../call.ts';
 import { headerMap, lowerNames, type HttpHeaders, type HttpRequest, type HttpResponse } from '../http.ts';
+import { ErrorCode } from './frames.ts';
 import type { NativeStream } from './stream.ts';
 
 export class HttpExchange implements HttpRequest, HttpResponse {
@@ -127,6 +128,11 @@ export class HttpExchange implements HttpRequest, HttpResponse {
     this.#sendHead(false);
     this.#stream.sendBody(bytes);
     this.#stream.endBody();
+  }
+
+  abort(): void {
+    if (this.ended) return;
+    this.#stream.connection.resetStream(this.#stream, ErrorCode.internalError);
   }
 
   #sendHead(end: boolean): void {
