@@ -15,6 +15,9 @@ import { block, FakeSocket, frame, grpcFields, hpackInteger, hpackString, messag
 const cases = Number(process.env.WIRE_FUZZ_CASES ?? 20_000);
 const seed0 = Number(process.env.WIRE_FUZZ_SEED ?? 1);
 
+/** Mutations of one valid sequence. */
+const mutations = 16;
+
 /** A client's HPACK encoder that uses every way to write a field. */
 class RandomEncoder {
   readonly #random: SeededRandom;
@@ -203,16 +206,19 @@ describe('fuzz', () => {
     let calls = 0;
     let goaways = 0;
     let growth = 0;
+    let base: Buffer[] = [];
     for (let i = 0; i < cases; i++) {
-      const r = new SeededRandom(seed0 + i);
-      const bytes = Buffer.concat([preface, mutate(r, validFrames(r, false))]);
+      // Making calls costs more than breaking them: each set is broken in many ways.
+      if (i % mutations === 0) base = validFrames(new SeededRandom(seed0 + i), false);
+      const r = new SeededRandom(seed0 + i + 0x5eed);
+      const bytes = Buffer.concat([preface, mutate(r, base)]);
       const socket = new FakeSocket();
       if (r.float() < 0.1) socket.blocked = true;
       binding.accept(socket.duplex, undefined, { address: 'f', commonName: undefined, viaGateway: false }, false);
       const started = performance.now();
       try {
         for (let at = 0; at < bytes.length && !socket.destroyed;) {
-          const n = 1 + (r.u32() % (r.float() < 0.5 ? 40 : 5_000));
+          const n = 1 + (r.u32() % (r.float() < 0.3 ? 40 : 5_000));
           socket.emit('data', Buffer.from(bytes.subarray(at, at + n)));
           at += n;
         }

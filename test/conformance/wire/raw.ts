@@ -60,12 +60,26 @@ export function hpackInteger(pattern: number, prefix: number, v: number): Buffer
 }
 
 export function huffmanEncode(text: string): Buffer {
-  let bits = '';
-  for (const byte of Buffer.from(text, 'latin1')) {
-    bits += (huffman.codes[byte] as number).toString(2).padStart(huffman.lengths[byte] as number, '0');
+  const out: number[] = [];
+  let bits = 0;
+  let count = 0;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text.charCodeAt(i) & 255;
+    const code = huffman.codes[byte] as number;
+    for (let left = huffman.lengths[byte] as number; left > 0;) {
+      const n = Math.min(left, 8 - count);
+      bits = (bits << n) | ((code >>> (left - n)) & ((1 << n) - 1));
+      count += n;
+      left -= n;
+      if (count === 8) {
+        out.push(bits);
+        bits = 0;
+        count = 0;
+      }
+    }
   }
-  bits += '1'.repeat((8 - (bits.length % 8)) % 8);
-  return Buffer.from((bits.match(/.{8}/g) ?? []).map((b) => Number.parseInt(b, 2)));
+  if (count > 0) out.push((bits << (8 - count)) | ((1 << (8 - count)) - 1));
+  return Buffer.from(out);
 }
 
 export function hpackString(text: string, coded = false): Buffer {
