@@ -53,6 +53,7 @@ export class Connection {
     const write = isWrite(method as MethodDef, request);
     const tried = new Set<Slot>();
     let loggedIn = false;
+    let unreachable: RpcError | undefined;
     for (let attempt = 1; ; attempt++) {
       const slot = this.#balancer.pick(tried);
       try {
@@ -74,7 +75,8 @@ export class Connection {
         return response;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
-        const failure = error instanceof EtcdError ? error : new EtcdError(error, slot.endpoint.text);
+        const failure = error instanceof EtcdError ? error : new EtcdError(withCause(error, unreachable), slot.endpoint.text);
+        if (error.code === Code.Unavailable) unreachable = error;
         if (this.#closed || options.signal?.aborted) throw failure;
         if (!loggedIn && this.#canLogin && needsLogin(error)) {
           // The token may have expired or been forgotten by a restarted member: one new login, then the call again. It was refused, so not ambiguous.
@@ -106,6 +108,11 @@ export class Connection {
   /** To be told how a stream went, so that the next one goes elsewhere. */
   streamFailed(slot: Slot): void {
     this.#balancer.failed(slot);
+  }
+
+  /** Logs in now rather than with the first call. Nothing to do without user name and password. @throws EtcdError */
+  async login(timeoutMs: number): Promise<void> {
+    await this.metadata({}, performance.now() + timeoutMs);
   }
 
   forgetToken(): void {
@@ -164,6 +171,12 @@ export class Connection {
     this.#closed = true;
     this.#balancer.close();
   }
+}
+
+/** A deadline that passed while nobody could be reached is told with the reason why. */
+function withCause(error: RpcError, unreachable: RpcError | undefined): RpcError {
+  if (error.code !== Code.DeadlineExceeded || unreachable === undefined) return error;
+  return new RpcError(error.status, { cause: unreachable, unsent: error.unsent });
 }
 
 /** Rejects with Canceled when the signal fires first. */

@@ -1,0 +1,109 @@
+/** Standard output and error, written at once: a one-shot program needs no stream objects, and a slow reader holds it back. */
+import { readSync, writeSync } from 'node:fs';
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+/** Pause before a full pipe is tried again, ms. */
+const fullPipeMs = 1;
+
+/** What a process ended by SIGPIPE counts as. */
+const brokenPipeExit = 141;
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EAGAIN') Atomics.wait(pause, 0, 0, fullPipeMs);
+      // The reader went away (`| head`): that is its right, and nothing to complain about.
+      else if (code === 'EPIPE') process.exit(brokenPipeExit);
+      else throw error;
+    }
+  }
+}
+
+export function stdout(data: string | Uint8Array): void {
+  writeAll(1, typeof data === 'string' ? Buffer.from(data, 'utf8') : data);
+}
+
+export function stderr(data: string | Uint8Array): void {
+  writeAll(2, typeof data === 'string' ? Buffer.from(data, 'utf8') : data);
+}
+
+/** Collects small writes to standard output into large ones: for listings. */
+export class Collected {
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+  /** Flushed beyond this many bytes. */
+  static readonly bytesMax = 64 * 1024;
+
+  text(s: string): void {
+    this.bytes(Buffer.from(s, 'utf8'));
+  }
+
+  bytes(b: Uint8Array): void {
+    this.#parts.push(b);
+    this.#bytes += b.length;
+    if (this.#bytes >= Collected.bytesMax) this.flush();
+  }
+
+  flush(): void {
+    if (this.#parts.length === 0) return;
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#bytes = 0;
+    stdout(parts.length === 1 ? (parts[0] ?? Buffer.alloc(0)) : Buffer.concat(parts));
+  }
+}
+
+function readSome(chunk: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(0, chunk, 0, chunk.length, null);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EAGAIN') Atomics.wait(pause, 0, 0, fullPipeMs * 10);
+      else if (code === 'EOF') return 0;
+      else throw error;
+    }
+  }
+}
+
+/** All of standard input. */
+export function readStdin(): Uint8Array {
+  const parts: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(64 * 1024);
+    const n = readSome(chunk);
+    if (n === 0) return Buffer.concat(parts);
+    parts.push(chunk.subarray(0, n));
+  }
+}
+
+/** Lines of standard input, read as they are asked for, so that prompts and answers take turns. */
+export class StdinLines {
+  #left = Buffer.alloc(0);
+  #ended = false;
+
+  /** The next line without its end, or undefined when the input ends before one is whole. */
+  next(): string | undefined {
+    for (;;) {
+      const at = this.#left.indexOf(10);
+      if (at >= 0) {
+        const line = this.#left.utf8Slice(0, at);
+        this.#left = this.#left.subarray(at + 1);
+        return line;
+      }
+      if (this.#ended) return undefined;
+      const chunk = Buffer.allocUnsafe(4096);
+      const n = readSome(chunk);
+      if (n === 0) this.#ended = true;
+      else this.#left = Buffer.concat([this.#left, chunk.subarray(0, n)]);
+    }
+  }
+
+  /** What is left when the input ended without a line end. */
+  get rest(): string {
+    return this.#left.utf8Slice(0, this.#left.length);
+  }
+}

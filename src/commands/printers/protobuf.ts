@@ -1,0 +1,49 @@
+/** `-w protobuf`: the response as it came, without a line end. */
+import * as pb from '../../api/gen/etcdserverpb.ts';
+import type { Codec, Init } from '../../api/proto-io.ts';
+import { CommandError, ExitCode } from '../frame/exit.ts';
+import { stdout } from '../frame/output.ts';
+import type { Format } from './kinds.ts';
+import type { PrintOptions } from './printer.ts';
+
+/** Messages that etcd's own client has in a shape of its own, which cannot be encoded. */
+function refuse(type: string): () => never {
+  return () => {
+    throw new CommandError(ExitCode.BadFeature, `marshal unsupported for type *clientv3.${type}`);
+  };
+}
+
+export function protobufFormat(_options: PrintOptions): Format {
+  const show =
+    <T>(codec: Codec<T>) =>
+    (m: T): void =>
+      stdout(codec.encode(m as Init<T>));
+  const named = (typeName: string, message: object): void => {
+    const codec = (pb as unknown as Record<string, Codec<object>>)[typeName.replace('etcdserverpb.', '')];
+    if (codec !== undefined) stdout(codec.encode(message));
+  };
+  return {
+    put: show(pb.PutResponse),
+    get: show(pb.RangeResponse),
+    del: show(pb.DeleteRangeResponse),
+    txn: show(pb.TxnResponse),
+    // The watch id belongs to the stream, not to the answer.
+    watch: (r) => stdout(pb.WatchResponse.encode({ ...r, watchId: 0 })),
+    grant: refuse('LeaseGrantResponse'),
+    revoke: (r) => stdout(pb.LeaseRevokeResponse.encode(r.response)),
+    keepAlive: refuse('LeaseKeepAliveResponse'),
+    timeToLive: refuse('LeaseTimeToLiveResponse'),
+    leases: refuse('LeaseLeasesResponse'),
+    memberList: show(pb.MemberListResponse),
+    member: (r) => named(r.typeName, r.message),
+    moveLeader: (r) => stdout(pb.MoveLeaderResponse.encode(r.response)),
+    alarm: show(pb.AlarmResponse),
+    downgrade: (r) => stdout(pb.DowngradeResponse.encode(r.response)),
+    authChange: (r) => named(r.typeName, r.message),
+    roleGet: (r) => stdout(pb.AuthRoleGetResponse.encode(r.response)),
+    roleList: show(pb.AuthRoleListResponse),
+    userGet: (r) => stdout(pb.AuthUserGetResponse.encode(r.response)),
+    userList: show(pb.AuthUserListResponse),
+    authStatus: show(pb.AuthStatusResponse),
+  };
+}

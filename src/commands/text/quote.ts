@@ -1,0 +1,102 @@
+/** Bytes as text: quoted as etcd's tools quote them, in hexadecimal, and arguments that were no UTF-8 to begin with. */
+import { asBuffer } from '../../base/bytes.ts';
+
+const escapes: Readonly<Record<number, string>> = {
+  7: '\\a',
+  8: '\\b',
+  9: '\\t',
+  10: '\\n',
+  11: '\\v',
+  12: '\\f',
+  13: '\\r',
+  34: '\\"',
+  92: '\\\\',
+};
+
+/** Letters, marks, numbers, punctuation, symbols and the plain blank are printable; other blanks are not. */
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
+
+/** In double quotes, with Go's escapes: what does not print or is no UTF-8 is escaped. */
+export function quote(value: Uint8Array | string): string {
+  const bytes = typeof value === 'string' ? toBytes(value) : value;
+  const b = asBuffer(bytes);
+  let out = '"';
+  for (let i = 0; i < b.length;) {
+    const byte = b[i] ?? 0;
+    if (byte < 0x80) {
+      out += escapes[byte] ?? (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`);
+      i++;
+      continue;
+    }
+    const length = runeLength(b, i);
+    if (length === 0) {
+      out += `\\x${byte.toString(16).padStart(2, '0')}`;
+      i++;
+      continue;
+    }
+    const char = b.utf8Slice(i, i + length);
+    const code = char.codePointAt(0) ?? 0;
+    if (printable.test(char)) out += char;
+    else out += code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+    i += length;
+  }
+  return `${out}"`;
+}
+
+/** Bytes of the UTF-8 character at `i`; 0 when there is none. */
+export function runeLength(b: Uint8Array, i: number): number {
+  const first = b[i] ?? 0;
+  const at = (k: number): number => b[i + k] ?? 0;
+  const tail = (k: number): boolean => (at(k) & 0xc0) === 0x80;
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first < 0xe0) return tail(1) ? 2 : 0;
+  if (first >= 0xe0 && first < 0xf0) {
+    if (!tail(1) || !tail(2)) return 0;
+    if (first === 0xe0 && at(1) < 0xa0) return 0;
+    return first === 0xed && at(1) > 0x9f ? 0 : 3;
+  }
+  if (first >= 0xf0 && first < 0xf5) {
+    if (!tail(1) || !tail(2) || !tail(3)) return 0;
+    if (first === 0xf0 && at(1) < 0x90) return 0;
+    return first === 0xf4 && at(1) > 0x8f ? 0 : 4;
+  }
+  return 0;
+}
+
+/** `\x61\x62`, as `--hex` prints. */
+export function hexText(bytes: Uint8Array): string {
+  let out = '';
+  for (const b of bytes) out += b < 16 ? `\\x0${b.toString(16)}` : `\\x${b.toString(16)}`;
+  return out;
+}
+
+/**
+ * The bytes of an argument. A byte that was no UTF-8 on the command line travels as the lone surrogate U+DC80 + (byte − 0x80), which valid
+ * text cannot contain.
+ */
+export function toBytes(text: string): Uint8Array {
+  if (!/[\udc80-\udcff]/.test(text)) return Buffer.from(text, 'utf8');
+  const parts: Buffer[] = [];
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    parts.push(code >= 0xdc80 && code <= 0xdcff ? Buffer.from([code - 0xdc00]) : Buffer.from(char, 'utf8'));
+  }
+  return Buffer.concat(parts);
+}
+
+/** The opposite of `toBytes`. */
+export function fromBytes(bytes: Uint8Array): string {
+  const b = asBuffer(bytes);
+  let out = '';
+  let start = 0;
+  for (let i = 0; i < b.length;) {
+    const length = runeLength(b, i);
+    if (length > 0) {
+      i += length;
+      continue;
+    }
+    out += b.utf8Slice(start, i) + String.fromCharCode(0xdc00 + (b[i] ?? 0));
+    start = ++i;
+  }
+  return out + b.utf8Slice(start, b.length);
+}
