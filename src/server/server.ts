@@ -10,6 +10,7 @@ import type { Random } from '../base/random.ts';
 import { RawNode } from '../raft/raw-node.ts';
 import type { Snapshot } from '../raft/types.ts';
 import { HandlerTable } from '../wire/call.ts';
+import type { UpgradeHandler } from '../wire/http.ts';
 import { InProcessChannel } from '../wire/in-process.ts';
 import { defaultWireLimits, type WireLimits } from '../wire/limits.ts';
 import type { Listener } from '../wire/listener.ts';
@@ -30,6 +31,7 @@ import { Member } from './consensus/member.ts';
 import { nullTransport, type PeerTransport } from './consensus/peer-transport.ts';
 import { addressText, ReservedPort } from './http/addresses.ts';
 import { Gateway } from './http/gateway.ts';
+import { upgradeGateway } from './http/gateway-websocket.ts';
 import { HealthPages } from './http/health.ts';
 import { peerRoutes } from './http/peer-routes.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
@@ -435,6 +437,8 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
   const gateway = config.enableGrpcGateway
     ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer() })
     : undefined;
+  const upgrade: UpgradeHandler | undefined =
+    gateway === undefined ? undefined : (request, socket, head) => upgradeGateway(gateway, request, socket, head);
   const routes: RoutesOptions = {
     member,
     gateway: gateway === undefined ? undefined : (request, response) => gateway.handle(request, response),
@@ -455,8 +459,12 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
   };
   return {
     serveClients: (port) =>
-      serve(port, new Listener({ grpc, http: clientRoutes(routes), log, grpcOnly: config.listenClientHttpUrls.length > 0 }), graceMs),
-    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), log, http1Only: true }), 0),
+      serve(
+        port,
+        new Listener({ grpc, http: clientRoutes(routes), upgrade, log, grpcOnly: config.listenClientHttpUrls.length > 0 }),
+        graceMs,
+      ),
+    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), upgrade, log, http1Only: true }), 0),
     serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
     servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerRoutes({ member, serverVersion }), log, http1Only: true }), 0),
   };
