@@ -6,15 +6,24 @@ const show = (v: Json | undefined): string => {
   return s.length > 400 ? `${s.slice(0, 400)}…` : s;
 };
 
-/** The first difference, or undefined. Markers: see FORMAT.md. */
-export function difference(expected: Json, actual: Json | undefined, variables: Variables, path = ''): string | undefined {
+/**
+ * The first difference, or undefined. Markers: see FORMAT.md.
+ * @param elapsedSeconds  how long the scenario has run: on a slow machine a remaining TTL may have fallen by that much more than recorded.
+ */
+export function difference(
+  expected: Json,
+  actual: Json | undefined,
+  variables: Variables,
+  elapsedSeconds: number,
+  path = '',
+): string | undefined {
   const at = path === '' ? '(top)' : path;
   if (typeof expected === 'string') {
     if (expected === '*?') return undefined;
     if (expected === '*') return actual === undefined ? `${at}: expected a value, got none` : undefined;
     if (/^~-?\d+$/.test(expected)) {
-      const off = Math.abs(Number(actual ?? 0) - Number(expected.slice(1)));
-      return off <= 1 ? undefined : `${at}: expected ${expected}, got ${show(actual)}`;
+      const above = Number(actual ?? 0) - Number(expected.slice(1));
+      return above <= 1 && above >= -1 - elapsedSeconds ? undefined : `${at}: expected ${expected}, got ${show(actual)}`;
     }
     if (expected.length > 1 && expected.startsWith('$')) {
       if (actual === undefined) return `${at}: expected ${expected}, got none`;
@@ -31,7 +40,7 @@ export function difference(expected: Json, actual: Json | undefined, variables: 
   if (Array.isArray(expected)) {
     if (!Array.isArray(actual)) return `${at}: expected a list of ${expected.length}, got ${show(actual)}`;
     for (let i = 0; i < Math.min(expected.length, actual.length); i++) {
-      const d = difference(expected[i] as Json, actual[i], variables, `${path}[${i}]`);
+      const d = difference(expected[i] as Json, actual[i], variables, elapsedSeconds, `${path}[${i}]`);
       if (d !== undefined) return d;
     }
     return expected.length === actual.length
@@ -42,7 +51,7 @@ export function difference(expected: Json, actual: Json | undefined, variables: 
     if (!isObject(actual)) return `${at}: expected ${show(expected)}, got ${show(actual)}`;
     const inner = (k: string): string => (path === '' ? k : `${path}.${k}`);
     for (const [k, v] of Object.entries(expected)) {
-      const d = difference(v, actual[k], variables, inner(k));
+      const d = difference(v, actual[k], variables, elapsedSeconds, inner(k));
       if (d !== undefined) return d;
     }
     for (const k of Object.keys(actual)) if (!(k in expected)) return `${inner(k)}: unexpected value ${show(actual[k])}`;

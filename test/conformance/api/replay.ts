@@ -64,6 +64,7 @@ class Player {
   readonly #variables: Variables;
   readonly #streams = new Map<string, Inbox>();
   readonly #calls = new Map<string, PendingCall>();
+  readonly #started = performance.now();
 
   constructor(address: Address) {
     this.#address = address;
@@ -136,10 +137,14 @@ class Player {
     throw new Error('unknown step');
   }
 
+  get #elapsedSeconds(): number {
+    return (performance.now() - this.#started) / 1000;
+  }
+
   #check(step: Step, key: string, actual: Json): void {
     const expected = step[key];
     if (expected === undefined) throw new Error(`no ${key} is recorded, got ${short(actual)}`);
-    const d = difference(expected, actual, this.#variables);
+    const d = difference(expected, actual, this.#variables, this.#elapsedSeconds);
     if (d !== undefined) throw new Error(`${key} ${d}`);
     for (const [variable, path] of Object.entries((step['capture'] ?? {}) as Record<string, string>)) {
       const v = valueAt(actual, path);
