@@ -264,16 +264,29 @@ export class Client {
   }
 
   watch(key: Bytes, options: WatchClientOptions = {}): Watcher {
+    return this.watchRange(spanOf(key, options), options);
+  }
+
+  /** As `watch`, for a key and range end as the wire has them. */
+  watchRange(
+    range: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array },
+    options: Omit<WatchClientOptions, keyof Span> = {},
+  ): Watcher {
     const filters: number[] = [];
     if (options.noPut === true) filters.push(FilterType.NOPUT);
     if (options.noDelete === true) filters.push(FilterType.NODELETE);
     return this.#watches.watch({
-      ...spanOf(key, options),
+      ...range,
       startRevision: options.startRevision,
       prevKv: options.prevKv,
       progressNotify: options.progressNotify,
       filters,
     });
+  }
+
+  /** Asks the server for a progress mark, delivered as a batch without events to every watch. */
+  requestWatchProgress(): void {
+    this.#watches.requestProgress();
   }
 
   grantLease(ttlSeconds: number, id?: bigint): Promise<LeaseGrantResponse> {
@@ -297,8 +310,8 @@ export class Client {
     return this.#leases.keep(id, ttlSeconds);
   }
 
-  keepLeaseOnce(id: bigint): ReturnType<LeaseKeeper['once']> {
-    return this.#leases.once(id);
+  keepLeaseOnce(id: bigint, options: CallOptions = {}): ReturnType<LeaseKeeper['once']> {
+    return this.#leases.once(id, options);
   }
 
   async members(): Promise<Member[]> {

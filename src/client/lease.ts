@@ -2,7 +2,7 @@
 import { Lease as LeaseRpc } from '../api/gen/methods.ts';
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../api/gen/etcdserverpb.ts';
 import { errors, RpcError, type Status } from '../api/status.ts';
-import type { ClientStream } from '../wire/channel.ts';
+import type { CallOptions, ClientStream } from '../wire/channel.ts';
 import type { Slot } from './balancer.ts';
 import { sleep, type Connection } from './connection.ts';
 import { LeaseExpiredError } from './errors.ts';
@@ -59,8 +59,8 @@ export class LeaseKeeper {
   }
 
   /** One renewal on a stream of its own. @throws LeaseExpiredError when the lease is unknown. */
-  async once(id: bigint): Promise<LeaseKeepAliveResponse> {
-    const { stream } = await this.#connection.stream(LeaseRpc.leaseKeepAlive);
+  async once(id: bigint, options: CallOptions = {}): Promise<LeaseKeepAliveResponse> {
+    const { stream } = await this.#connection.stream(LeaseRpc.leaseKeepAlive, options);
     return new Promise((resolve, reject) => {
       stream.onMessage = (m) => {
         stream.onEnd = undefined;

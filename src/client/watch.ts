@@ -39,6 +39,8 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   onEnd: ((error: Error | undefined) => void) | undefined;
   /** Called at each (re-)creation with the server's answer. */
   onCreated: ((response: WatchResponse) => void) | undefined;
+  /** The server's answer that ended the watch. */
+  canceledBy: WatchResponse | undefined;
   readonly #hub: WatchClient;
   readonly #queue: WatchBatch[] = [];
   #wake: (() => void) | undefined;
@@ -295,6 +297,7 @@ export class WatchClient {
       m.compactRevision !== 0
         ? 'etcdserver: mvcc: required revision has been compacted'
         : m.cancelReason || 'watch is canceled by the server';
+    watcher.canceledBy = m;
     watcher.end(new WatchCanceledError(reason, m.compactRevision));
   }
 
