@@ -189,6 +189,16 @@ export class Listener {
     }
   }
 
+  /** The accepted socket under a TLS socket. The TLS socket keeps it, but Node has no public name for it: peers' addresses will do as well. */
+  #rawOf(socket: TLSSocket): Socket | undefined {
+    const parent = (socket as unknown as { _parent?: Socket })._parent;
+    if (parent !== undefined && pendingTls.has(parent)) return parent;
+    for (const raw of this.#handshakes.keys()) {
+      if (raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress) return raw;
+    }
+    return undefined;
+  }
+
   #settle(socket: Socket): void {
     const address = this.#handshakes.get(socket);
     if (address === undefined) return;
@@ -220,7 +230,7 @@ export class Listener {
 
   #secured(socket: TLSSocket, tls: ListenerTls): void {
     socket.on('error', () => socket.destroy());
-    const raw = rawOf(socket);
+    const raw = this.#rawOf(socket);
     const settled = raw === undefined ? undefined : pendingTls.get(raw);
     const refused = tls.verify?.(socket);
     if (refused !== undefined) {
@@ -271,11 +281,6 @@ export class Listener {
 
 /** Sockets whose TLS handshake runs, with what marks it as finished. */
 const pendingTls = new WeakMap<Socket, () => void>();
-
-function rawOf(socket: TLSSocket): Socket | undefined {
-  // A TLS socket made from an accepted one keeps it; Node has no public name for it.
-  return (socket as unknown as { _parent?: Socket })._parent;
-}
 
 function isSecure(socket: Duplex): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true;

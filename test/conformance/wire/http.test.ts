@@ -7,7 +7,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { generate } from 'selfsigned';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { KV } from '../../../src/api/gen/methods.ts';
+import { KV, Watch } from '../../../src/api/gen/methods.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { connect, TestServer, until, type ServerOptions } from './fixture.ts';
 
@@ -321,6 +321,20 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     await until(() => sockets.every((s) => s.closed), 4_000);
     const channel = connect('http2', server, { insecureSkipVerify: true });
     expect((await channel.unary(KV.range, { key: utf8('abc') })).count).toBe(3);
+    channel.close();
+  });
+
+  it.each([true, false])('keeps connections beyond the time of their handshake (unix: %s)', async (unix) => {
+    await start({ unix, tls: { options: { cert: ca.cert, key: ca.key } }, limits: { handshakeMs: 250 } });
+    const channel = connect('http2', server, { ca: Buffer.from(ca.cert) });
+    expect((await channel.unary(KV.range, { key: utf8('abc') })).count).toBe(3);
+    const stream = channel.stream(Watch.watch);
+    let ended = false;
+    stream.onEnd = () => (ended = true);
+    await new Promise((r) => setTimeout(r, 600));
+    expect(ended).toBe(false);
+    expect((await channel.unary(KV.range, { key: utf8('abc') })).count).toBe(3);
+    expect(server.listener.connections).toBe(1);
     channel.close();
   });
 
