@@ -43,6 +43,7 @@ export function placeOf(text: string, at: number): string {
 }
 
 const numberAt = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const numberChars = /[-+.0-9eE]*/y;
 const plainChars = /[^"\\\u0000-\u001f]*/y;
 const escapes: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
@@ -104,9 +105,15 @@ export class JsonReader {
         numberAt.lastIndex = at;
         const raw = numberAt.exec(this.#text)?.[0];
         if (raw === undefined) {
-          if (c === '-' && at + 1 === this.#text.length) throw new JsonEnd();
+          numberChars.lastIndex = at;
+          // A sign alone may be the start of a number.
+          if (c === '-' && (numberChars.exec(this.#text)?.[0].length ?? 0) === this.#text.length - at) throw new JsonEnd();
           return this.#unexpected('looking for beginning of value');
         }
+        numberChars.lastIndex = at;
+        const run = numberChars.exec(this.#text)?.[0] ?? raw;
+        // Inside another value a number never ends the text: more digits may come.
+        if (depth > 0 && at + run.length === this.#text.length) throw new JsonEnd();
         this.position = at + raw.length;
         return { kind: 'number', at, raw };
       }
