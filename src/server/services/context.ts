@@ -196,7 +196,7 @@ export class ServiceContext {
       case 0:
         return [header];
       case 1:
-        return [header, body[0]!];
+        return [header, body[0] as Uint8Array];
       default:
         return [header, ...body];
     }

@@ -9,6 +9,7 @@ import type {
 } from '../../api/gen/etcdserverpb.ts';
 import { KV } from '../../api/gen/methods.ts';
 import type { Status } from '../../api/status.ts';
+import { must } from '../../base/invariant.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
 import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
@@ -104,7 +105,7 @@ class RangeJob {
   }
 
   #read(error: Status | undefined): void {
-    const call = this.call!;
+    const call = must(this.call, 'a job at work has its call');
     const { member } = this.#jobs.context;
     if (error !== undefined || call.cancelled) return this.#answer(error, undefined);
     const { request } = call;
@@ -123,7 +124,7 @@ class RangeJob {
   }
 
   #answer(error: Status | undefined, result: RangeResult | undefined): void {
-    const call = this.call!;
+    const call = must(this.call, 'a job at work has its call');
     const { context } = this.#jobs;
     const failed = error ?? context.staleAuth(this.info);
     this.#jobs.release(this);

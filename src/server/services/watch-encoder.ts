@@ -112,7 +112,7 @@ export class EventEncoder {
       const slot = (this.#next - i) & (EventEncoder.slots - 1);
       const kv = this.#kv[slot];
       if (kv === undefined) break;
-      if (kv === event.kv && this.#prev[slot] === event.prevKv) return this.#bytes[slot]!;
+      if (kv === event.kv && this.#prev[slot] === event.prevKv) return this.#bytes[slot] as Uint8Array;
     }
     const bytes = encodeEvent(event);
     if (bytes.length <= EventEncoder.rememberBytesMax) {
@@ -133,7 +133,7 @@ export class EventEncoder {
    */
   messages(header: Uint8Array, id: WireWatchId, events: readonly WatchEvent[], fragmentBytes: number): (readonly Uint8Array[])[] {
     const idBytes = idField(id);
-    if (events.length === 1) return [[header, idBytes, this.encode(events[0]!)]];
+    if (events.length === 1) return [[header, idBytes, this.encode(events[0] as WatchEvent)]];
     const encoded = events.map((e) => this.encode(e));
     const fixed = header.length + idBytes.length;
     let total = fixed;
@@ -145,13 +145,13 @@ export class EventEncoder {
       let size = fixed + 2;
       let to = from;
       while (to < encoded.length) {
-        size += encoded[to]!.length;
+        size += (encoded[to] as Uint8Array).length;
         if (to > from && size >= fragmentBytes) break;
         to++;
       }
       const parts = [header, idBytes];
       if (to < encoded.length) parts.push(fragmentField);
-      for (let i = from; i < to; i++) parts.push(encoded[i]!);
+      for (let i = from; i < to; i++) parts.push(encoded[i] as Uint8Array);
       out.push(parts);
       from = to;
     }

@@ -5,7 +5,7 @@
  * which things happened: created before the first event, progress after the events it vouches for. When the call's buffer is full the
  * stream takes no deliveries (the hub keeps or re-reads them) and reads no requests until it has drained.
  */
-import { WatchCancelRequest, WatchCreateRequest, WatchRequest, type WatchResponse } from '../../api/gen/etcdserverpb.ts';
+import { type WatchCancelRequest, type WatchCreateRequest, WatchRequest, type WatchResponse } from '../../api/gen/etcdserverpb.ts';
 import { Watch, type MethodDef } from '../../api/gen/methods.ts';
 import { decodeWith, Reader, type Codec } from '../../api/proto-io.ts';
 import { Code, errors, type Status } from '../../api/status.ts';
