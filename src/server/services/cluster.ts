@@ -77,9 +77,9 @@ export function checkedPeerUrls(urls: readonly string[]): string[] | undefined {
     if (m === null) return undefined;
     const [, scheme = '', authority = '', path = ''] = m;
     if (/^https?$/i.test(scheme)) {
-      // host:port, with IPv6 in brackets; the port may be a name or empty, as Go's SplitHostPort has it.
+      // host:port, with IPv6 in brackets; the host or the port may be empty, as in Go's url.Parse and SplitHostPort.
       const host = authority.slice(authority.lastIndexOf('@') + 1);
-      if (!/^(\[[^\]]*\]|[^:[\]]*):[^:[\]]*$/.test(host)) return undefined;
+      if (!/^(\[[^\]]*\]|[^:[\]]*):[0-9]*$/.test(host)) return undefined;
       if (path !== '') return undefined;
     }
     out.push(url);

@@ -234,6 +234,8 @@ describe('peer URLs', () => {
     [['127.0.0.1:1'], undefined],
     [['http://127.0.0.1:1/'], undefined],
     [['http://::1:2380'], undefined],
+    [['http://a:b'], undefined],
+    [['http://:1'], ['http://:1']],
     [['http://a:1', ''], undefined],
   ])('%j', (given, wanted) => {
     expect(checkedPeerUrls(given)).toEqual(wanted);
