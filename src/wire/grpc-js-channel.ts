@@ -322,6 +322,8 @@ function decoded<T>(codec: Codec<T>, body: Buffer, bytesMax: number): T | RpcErr
   }
 }
 
+const abandonedText = 'Received RST_STREAM with code 0 ';
+
 /** What happened on this side gets grpc-go's words. */
 function localStatus(status: Pick<StatusObject, 'code' | 'details'>, canceled: boolean, closed: boolean, deadline: number): Status {
   const code = status.code as Code;
@@ -329,5 +331,8 @@ function localStatus(status: Pick<StatusObject, 'code' | 'details'>, canceled: b
   if (code === Code.Canceled && canceled) return canceledStatus;
   // Timers may fire a millisecond early.
   if (code === Code.DeadlineExceeded && Date.now() >= deadline - 2) return deadlineStatus;
+  // grpc-js says this of a call that it began on a connection in the very turn in which it gave the connection up: no server sent it. Its
+  // text is the only mark. A client that took it for the server's word would not fail over.
+  if (code === Code.Internal && status.details.startsWith(abandonedText)) return { code: Code.Unavailable, message: 'Connection dropped' };
   return { code, message: status.details };
 }
