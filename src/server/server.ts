@@ -32,6 +32,7 @@ import { nullTransport, type PeerTransport } from './consensus/peer-transport.ts
 import { addressText, ReservedPort } from './http/addresses.ts';
 import { Gateway } from './http/gateway.ts';
 import { upgradeGateway } from './http/gateway-websocket.ts';
+import { handlerErrors } from './handler-errors.ts';
 import { HealthPages } from './http/health.ts';
 import { peerRoutes } from './http/peer-routes.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
@@ -328,6 +329,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     }
   }
 
+  const onHandlerError = handlerErrors(log, onFatal);
   const channels = new Set<InProcessChannel>();
   const running: RunningServer = {
     member,
@@ -337,7 +339,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     peerUrls: ports.peer.map((p) => p.boundUrl),
     metricsUrls: ports.metrics.map((p) => p.boundUrl),
     channel() {
-      const channel = new InProcessChannel({ table, clock, observer: metrics.observer() });
+      const channel = new InProcessChannel({ table, clock, observer: metrics.observer(), onHandlerError });
       channels.add(channel);
       return channel;
     },
@@ -425,17 +427,19 @@ interface Front {
 async function openFront(options: ServerOptions, member: Member, table: HandlerTable, metrics: ServerMetrics): Promise<Front> {
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
+  const onHandlerError = handlerErrors(log, options.onFatal);
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
   const grpc = new GrpcServer({
     table,
     limits: wireLimits(config),
     clock,
     observer: new RequestLog(metrics.observer(), { log, clock, slowMs: config.warningUnaryRequestMs }),
+    onHandlerError,
   });
-  const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
+  const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock, onHandlerError });
   const limits = wireLimits(config);
   const gateway = config.enableGrpcGateway
-    ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer() })
+    ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer(), onHandlerError })
     : undefined;
   const upgrade: UpgradeHandler | undefined =
     gateway === undefined ? undefined : (request, socket, head) => upgradeGateway(gateway, request, socket, head);
