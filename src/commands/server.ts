@@ -53,10 +53,6 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
   if (initialized) log.info('server has already been initialized', { 'data-dir': server.dataDir, 'dir-type': 'member' });
   else log.info('Initialize and start etcd server', { 'data-dir': server.dataDir, 'dir-type': 'empty' });
 
-  if (server.initialCluster.size > 1 && !initialized) {
-    log.fatal('discovery failed', { error: '--initial-cluster with more than one member is not supported by this build' });
-    exitWith(log, ExitCode.Startup);
-  }
   const clock = new RealClock();
   const random = new RealRandom();
   let running: RunningServer | undefined;
@@ -78,6 +74,10 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
       runtime,
       figures: processFigures,
       listen: true,
+      // Waiting for a leader can take for ever: it can be stopped meanwhile.
+      onBuilt(server) {
+        running = server;
+      },
       onFatal(error) {
         if (error instanceof MemberRemoved) {
           // As etcd: the member ends by itself and in order.
@@ -98,7 +98,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
         'advertise-client-urls': server.advertiseClientUrls,
       };
       log.info('closing etcd server', closing);
-      await (await starting).stop();
+      await (running ?? (await starting)).stop();
       log.info('closed etcd server', closing);
     });
     running = await starting;
@@ -131,7 +131,7 @@ interface Configured {
 async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
   const fallback = createLog({ level: 'info', format: 'json', sinks: [openSink('default')] });
   const usesFile = (env.ETCD_CONFIG_FILE ?? '') !== '' || argv.some((a) => /^--?config-file(=|$)/.test(a));
-  const yaml = usesFile ? await import('yaml') : undefined;
+  const yaml = usesFile ? await import('../server/config/yaml-text.ts') : undefined;
   let options: Options;
   try {
     options = readOptions({
@@ -145,12 +145,7 @@ async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: 
           throw new Error(`open ${path}: ${code === 'ENOENT' ? 'no such file or directory' : String(code)}`, { cause: error });
         }
       },
-      parseYaml: (text) => {
-        const document = yaml?.parseDocument(text);
-        const bad = document?.errors[0];
-        if (bad !== undefined) throw new Error(bad.message.split('\n')[0] ?? 'bad document');
-        return document?.toJS() as unknown;
-      },
+      parseYaml: (text) => yaml?.parseYamlText(text),
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

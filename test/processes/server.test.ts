@@ -1,10 +1,10 @@
 // The program `tsetcd server` as its operators meet it: signals, exit codes, what it refuses, what it logs.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.ts';
-import { freePorts, httpGet, oneMember, program, scratch } from '../support/member.ts';
+import { freePorts, httpGet, oneMember, program, scratch, until } from '../support/member.ts';
 
 type One = Awaited<ReturnType<typeof oneMember>>;
 
@@ -72,6 +72,42 @@ describe('a start that cannot be', () => {
     expect(lastMessage(r.stderr).error).toContain('migrate');
     expect(readFileSync(join(dir, 'member/snap/db'))).toHaveLength(16384);
   });
+});
+
+it('starts from a config file alone, on two client ports, with its log in two places', async () => {
+  const s = scratch();
+  const [first, second, peer] = await freePorts(3);
+  const log = join(s.dir, 'log.txt');
+  writeFileSync(
+    join(s.dir, 'c.yml'),
+    `name: cfg
+data-dir: ${join(s.dir, 'd')}
+listen-client-urls: http://127.0.0.1:${first},http://127.0.0.1:${second}
+advertise-client-urls: http://127.0.0.1:${first}
+listen-peer-urls: http://127.0.0.1:${peer}
+unsafe-no-fsync: true
+log-outputs: [stdout, ${log}]
+log-format: console
+snapshot-count: 5
+`,
+  );
+  const child = spawn(program, ['server', '--config-file', join(s.dir, 'c.yml'), '--name', 'ignored'], { stdio: 'ignore' });
+  try {
+    await until('the member', () =>
+      httpGet(`http://127.0.0.1:${second}/health`).then(
+        (r) => r.status === 200,
+        () => false,
+      ),
+    );
+    const client = connect({ endpoints: [`127.0.0.1:${first}`] });
+    for (let i = 0; i < 30; i++) await client.put('k', String(i));
+    await client.close();
+    await until('a raft snapshot', () => readFileSync(log, 'utf8').includes('saved snapshot to disk'));
+    expect(readFileSync(log, 'utf8')).toMatch(/\tinfo\t[^\t]+\tready to serve client requests\n/);
+  } finally {
+    child.kill('SIGKILL');
+    s.remove();
+  }
 });
 
 describe('a member', () => {

@@ -1,10 +1,10 @@
 // Flags, environment and config file as etcd takes them, with etcd's words for what it refuses.
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { buildConfig } from '../../../src/server/config/build-config.ts';
 import { flagTable } from '../../../src/server/config/flag-table.ts';
 import { ConfigError, readOptions } from '../../../src/server/config/options.ts';
 import type { ServerConfig } from '../../../src/server/config/config.ts';
+import { parseYamlText } from '../../../src/server/config/yaml-text.ts';
 import { helpText } from '../../../src/server/config/usage.ts';
 
 interface Given {
@@ -21,7 +21,7 @@ const read = ({ argv = [], env = {}, file }: Given): ReturnType<typeof readOptio
       if (file === undefined) throw new Error(`open ${path}: no such file or directory`);
       return file;
     },
-    parseYaml: (text) => parse(text) as unknown,
+    parseYaml: parseYamlText,
   });
 
 const config = (given: Given): ServerConfig => buildConfig(read(given)).config;
@@ -196,6 +196,7 @@ describe('a config file', () => {
   });
 
   it.each([
+    [': : x', 'error converting YAML to JSON: yaml: '],
     ['name: 5', 'cannot unmarshal number into Go struct field configYAML.Config.name of type string'],
     [
       'watch-progress-notify-interval: 10s',
