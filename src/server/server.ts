@@ -5,11 +5,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Disk, DiskError, DiskLock } from '../base/disk.ts';
 import { formatDuration } from '../base/duration.ts';
+import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { RawNode } from '../raft/raw-node.ts';
-import type { Snapshot } from '../raft/types.ts';
+import type { SnapshotMetadata } from '../raft/types.ts';
 import { HandlerTable } from '../wire/call.ts';
+import type { HttpHandler } from '../wire/http.ts';
 import type { UpgradeHandler } from '../wire/http.ts';
 import { InProcessChannel } from '../wire/in-process.ts';
 import { defaultWireLimits, type WireLimits } from '../wire/limits.ts';
@@ -23,6 +25,7 @@ import type { TokenProvider } from './auth/tokens.ts';
 import { BackendSlot } from './backend-slot.ts';
 import { bootstrap, checkInitialCluster, isInitialized } from './bootstrap/bootstrap.ts';
 import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
+import { installDatabase } from './bootstrap/received-database.ts';
 import type { ServerConfig } from './config/config.ts';
 import { featureGates } from './config/flag-table.ts';
 import { serverVersion } from './config/usage.ts';
@@ -34,7 +37,6 @@ import { Gateway } from './http/gateway.ts';
 import { upgradeGateway } from './http/gateway-websocket.ts';
 import { handlerErrors } from './handler-errors.ts';
 import { HealthPages } from './http/health.ts';
-import { peerRoutes } from './http/peer-routes.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
 import { RequestLog } from './http/request-log.ts';
 import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
@@ -49,8 +51,9 @@ import { registerServices } from './services/services.ts';
 import type { SnapshotSource } from './services/snapshot-source.ts';
 import type { Backend } from './storage/backend.ts';
 import { BoltSnapshot } from './storage/bbolt/bolt-snapshot.ts';
-import { defaultBackendOptions, openBackend } from './storage/revlog/log-backend.ts';
+import { defaultBackendOptions, type LogBackend, openBackend } from './storage/revlog/log-backend.ts';
 import type { Snapshotter } from './storage/snap/snapshotter.ts';
+import { hex16 } from './storage/wal/format.ts';
 import type { WAL } from './storage/wal/wal.ts';
 
 /** Time open calls get to end when the member stops. */
@@ -84,11 +87,8 @@ export interface ServerOptions {
   readonly listen: boolean;
   /** The peers' side; a member alone needs none. */
   readonly transport?: PeerTransport | undefined;
-  /**
-   * Turns the database that came with a raft snapshot (durable as `<index>.snap.db`) into the backend directory's content and opens it. The
-   * former backend is closed on the way. Needed by members with peers only.
-   */
-  readonly receiveSnapshot?: ((snapshot: Snapshot, former: Backend, done: (next: Backend) => void) => void) | undefined;
+  /** Builds a store's directory from a bbolt file, off the event loop; without it that is done on the loop, in slices. */
+  readonly buildStore?: ((from: string, to: string) => Promise<void>) | undefined;
   /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
   readonly onBuilt?: ((server: RunningServer) => void) | undefined;
   /**
@@ -132,7 +132,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function build(options: ServerOptions, undo: (() => void | Promise<void>)[], stopAll: () => Promise<void>): Promise<RunningServer> {
   const { config, disk, clock, random, log, listen, runtime } = options;
-  const transport = options.transport ?? nullTransport;
   const started = clock.mono();
 
   // A worker takes some 50 ms to start: it does so while everything else is read and bound.
@@ -156,28 +155,54 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const metrics = new ServerMetrics(config.metricsLevel, clock);
 
   const openStart = clock.mono();
-  const backend = openBackend({
-    ...defaultBackendOptions,
-    disk: new MeteredDisk(disk, clock, (ms) => metrics.backendCommit.observe(ms / 1000)),
-    clock,
-    log,
-    dir: paths.backendDir,
-    batchIntervalMs: config.backendBatchIntervalMs,
-    batchOps: config.backendBatchLimit,
-    onError: onFatal,
-  });
-  const slot = new BackendSlot(backend);
+  const storeDisk = new MeteredDisk(disk, clock, (ms) => metrics.backendCommit.observe(ms / 1000));
+  const openStore = (): LogBackend =>
+    openBackend({
+      ...defaultBackendOptions,
+      disk: storeDisk,
+      clock,
+      log,
+      dir: paths.backendDir,
+      batchIntervalMs: config.backendBatchIntervalMs,
+      batchOps: config.backendBatchLimit,
+      onError: onFatal,
+    });
+  const opened = openStore();
+  /** The store in use, and its slot. A received snapshot puts another in its place. */
+  let store = opened;
+  const slot = new BackendSlot(opened);
+  const swapStore = (metadata: SnapshotMetadata, swapped: (next: Backend) => void): Promise<void> =>
+    installDatabase(
+      {
+        disk,
+        clock,
+        log,
+        path: `${paths.snapDir}/${hex16(metadata.index)}.snap.db`,
+        snapDir: paths.snapDir,
+        backendDir: paths.backendDir,
+        metadata,
+        former: store,
+        open: openStore,
+        build: options.buildStore,
+      },
+      (next) => {
+        store = next;
+        slot.current = next;
+        swapped(next);
+      },
+    );
   let backendOpen = true;
   undo.push(async () => {
     if (backendOpen && !fatal) await slot.current.close();
     backendOpen = false;
   });
   log.info('opened backend db', { path: paths.backendDir, took: formatDuration(clock.mono() - openStart) });
-  log.info('restore consistentIndex', { index: backend.consistentIndex });
-  await maybeDefragment(config, backend, log, clock);
+  log.info('restore consistentIndex', { index: opened.consistentIndex });
+  await maybeDefragment(config, opened, log, clock);
 
   log.info('bootstrapping cluster');
   log.info('bootstrapping storage');
+  const peers = listen && options.transport === undefined ? await import('./peer-side.ts') : undefined;
   const state = await bootstrap({
     config,
     serverVersion,
@@ -185,11 +210,16 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     clock,
     log,
     paths,
-    backend,
+    backend: opened,
     walObserver: metrics.wal,
     onDiskError: (error: DiskError) => onFatal(error),
+    remote: peers?.remoteCluster(config, clock, log),
+    installDatabase: async (metadata) => {
+      await swapStore(metadata, () => {});
+      return store;
+    },
   });
-  const { memberId, clusterId, wal, snapshotter } = state;
+  const { memberId, clusterId, wal, snapshotter, backend } = state;
   undo.push(async () => {
     snapshotter.close();
     await wal.close();
@@ -257,6 +287,22 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     quota: new BackendQuota(config.quotaBackendBytes, slot),
   });
 
+  const side = peers?.peerSide({
+    config,
+    clock,
+    log,
+    disk,
+    registry: metrics.registry,
+    memberId,
+    clusterId,
+    serverVersion,
+    snapDir: paths.snapDir,
+    databasePath: (index) => snapshotter.databasePath(index),
+    onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
+  });
+  undo.push(() => side?.close());
+  const transport = options.transport ?? side?.transport ?? nullTransport;
+
   const member: Member = new Member({
     config,
     serverVersion,
@@ -278,16 +324,21 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     cluster,
     applier,
     installSnapshot(snapshot, done) {
-      if (options.receiveSnapshot === undefined) {
-        onFatal(new Error('received a database snapshot without the means to take it'));
-        return;
-      }
-      options.receiveSnapshot(snapshot, slot.current, (next) => {
-        slot.current = next;
+      const { metadata } = snapshot;
+      invariant(metadata !== undefined, 'a received snapshot has a position');
+      let next: Backend | undefined;
+      swapStore(metadata, (opened) => {
+        next = opened;
         for (const room of [cluster, lessor, auth, alarms]) room.restore();
-        kv.restore(next);
-        done(next);
-      });
+        kv.restore(opened);
+        member.swapBackend(opened);
+      }).then(
+        () => {
+          done(next as Backend);
+          snapshotter.releaseDatabases(metadata.index + 1);
+        },
+        (error: unknown) => onFatal(error instanceof Error ? error : new Error(String(error))),
+      );
     },
     onApplied: metrics.applied,
     onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
@@ -297,6 +348,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     const term = raft.termAt(index);
     return term === undefined ? undefined : member.snapshotOf(index, term);
   };
+
+  side?.bind(member);
+  for (const m of state.remotes) side?.transport.addRemote(m.id, m.peerUrls);
 
   const table = new HandlerTable();
   const snapshots: SnapshotSource = { open: () => new BoltSnapshot({ view: member.backend.view(), clock }) };
@@ -321,7 +375,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     'listen-metrics-urls': config.listenMetricsUrls,
   });
 
-  const front = listen ? await openFront(options, member, table, metrics) : undefined;
+  const front = listen ? await openFront(options, member, table, metrics, side?.handler) : undefined;
   if (front !== undefined) {
     for (const port of ports.metrics) {
       log.info('serving metrics', { address: port.url });
@@ -424,7 +478,13 @@ interface Front {
   servePeers(port: ReservedPort): () => Promise<void>;
 }
 
-async function openFront(options: ServerOptions, member: Member, table: HandlerTable, metrics: ServerMetrics): Promise<Front> {
+async function openFront(
+  options: ServerOptions,
+  member: Member,
+  table: HandlerTable,
+  metrics: ServerMetrics,
+  peerHandler: HttpHandler | undefined,
+): Promise<Front> {
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
   const onHandlerError = handlerErrors(log, options.onFatal);
@@ -470,9 +530,15 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
       ),
     serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), upgrade, log, http1Only: true }), 0),
     serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
-    servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerRoutes({ member, serverVersion }), log, http1Only: true }), 0),
+    servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerHandler ?? noPeers, log, http1Only: true }), 0),
   };
 }
+
+/** A member whose peers are reached by other means answers none here. */
+const noPeers: HttpHandler = (_request, response) => {
+  response.head(404, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end('404 page not found\n');
+};
 
 function wireLimits(config: ServerConfig): WireLimits {
   return {

@@ -238,8 +238,9 @@ export class Member implements MemberFacade, ReadyEvents {
         'election-ticks': ticks,
         'election-timeout': formatDuration(config.electionMs),
       });
-    // Members of a fresh data directory are in the log, not yet in the cluster.
-    const members = Math.max(cluster.members().length, config.initialClusterState === 'new' ? config.initialCluster.size : 0);
+    // Members of a fresh data directory are in the log, not yet in the cluster; one that joins has yet to be told of all of them.
+    const known = cluster.members().length;
+    const members = Math.max(known, config.initialClusterState === 'new' || known === 0 ? config.initialCluster.size : 0);
     if (members <= 1) {
       report('started as single-node; fast-forwarding election ticks', ticks - 1);
       advance(ticks - 1);
@@ -693,14 +694,21 @@ export class Member implements MemberFacade, ReadyEvents {
   installSnapshot(snapshot: Snapshot, done: () => void): void {
     const index = snapshot.metadata?.index ?? 0;
     this.log.info('applying snapshot', { 'current-snapshot-index': this.loop.snapshotIndex, 'incoming-leader-snapshot-index': index });
+    const { transport, cluster, memberId } = this.#o;
+    const before = cluster.members();
     this.#o.installSnapshot(snapshot, (backend) => {
       this.#backend = backend;
-      const { transport, cluster, memberId } = this.#o;
+      for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);
       for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
       this.#votersChanged();
       this.log.info('applied snapshot', { 'incoming-leader-snapshot-index': index });
       done();
     });
+  }
+
+  /** The store was replaced, in this turn; `installSnapshot` goes on when the new one is durable. */
+  swapBackend(backend: Backend): void {
+    this.#backend = backend;
   }
 
   snapshotOf(index: number, term: number): Snapshot {

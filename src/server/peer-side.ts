@@ -1,0 +1,91 @@
+/** The peers' side of a member that listens: transport, routes and metrics, put together. Loaded only by such members. */
+import type { Clock } from '../base/clock.ts';
+import type { Disk } from '../base/disk.ts';
+import type { Log } from '../base/log.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
+import type { MemberId } from '../raft/types.ts';
+import type { HttpHandler } from '../wire/http.ts';
+import type { RemoteClusterSource } from './bootstrap/bootstrap.ts';
+import type { ServerConfig } from './config/config.ts';
+import type { Member } from './consensus/member.ts';
+import { PeerMetrics } from './peer/peer-metrics.ts';
+import { RemoteCluster } from './peer/remote-cluster.ts';
+import { type PeerRoutes, peerRoutes } from './peer/routes.ts';
+import { HttpTransport } from './peer/transport.ts';
+
+/** Time to connect, on top of an election timeout. */
+const dialBaseMs = 1000;
+/** What a request may wait, on top of two election timeouts. */
+const requestBaseMs = 5000;
+
+export function remoteCluster(config: ServerConfig, clock: Clock, log: Log): RemoteClusterSource {
+  return new RemoteCluster({ clock, log, dialMs: dialBaseMs + config.electionMs });
+}
+
+export interface PeerSideOptions {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly disk: Disk;
+  readonly registry: MetricsRegistry;
+  readonly memberId: MemberId;
+  readonly clusterId: bigint;
+  readonly serverVersion: string;
+  readonly snapDir: string;
+  readonly databasePath: (index: number) => string;
+  /** A peer says that this member was removed from the cluster. */
+  readonly onRemoved: () => void;
+}
+
+export interface PeerSide {
+  readonly transport: HttpTransport;
+  readonly handler: HttpHandler;
+  /** The member that all of it is for. */
+  bind(member: Member): void;
+  close(): void;
+}
+
+export function peerSide(options: PeerSideOptions): PeerSide {
+  const { config, clock, log, disk, memberId, clusterId, serverVersion, snapDir, databasePath, onRemoved } = options;
+  const metrics = new PeerMetrics(options.registry);
+  let bound: Member | undefined;
+  let routes: PeerRoutes | undefined;
+  const transport = new HttpTransport({
+    own: {
+      memberId,
+      clusterId,
+      serverVersion,
+      peerUrls: () => bound?.cluster.member(memberId)?.peerUrls ?? config.initialAdvertisePeerUrls,
+    },
+    clock,
+    log,
+    metrics,
+    dialMs: dialBaseMs + config.electionMs,
+    readTimeoutMs: config.raftReadTimeoutMs,
+    writeTimeoutMs: config.raftWriteTimeoutMs,
+    requestTimeoutMs: requestBaseMs + 2 * config.electionMs,
+  });
+  return {
+    transport,
+    handler: (request, response) => {
+      if (routes !== undefined) return routes.handler(request, response);
+      response.head(503, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end('the member is starting\n');
+    },
+    bind(member) {
+      bound = member;
+      routes = peerRoutes({ member, serverVersion, transport, metrics, disk, snapDir, databasePath });
+      transport.bind({
+        step: (m) => member.step(m),
+        reportUnreachable: (id) => member.loop.reportUnreachable(id),
+        reportSnapshot: (id, ok) => member.loop.reportSnapshot(id, ok),
+        isRemoved: (id) => member.cluster.isRemoved(id),
+        removed: onRemoved,
+      });
+    },
+    close() {
+      transport.stop();
+      routes?.close();
+    },
+  };
+}

@@ -1,0 +1,171 @@
+/** HTTP to one peer: its URLs, of which one is in use until it fails, and its connections. */
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { Agent as TlsAgent, request as secureRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
+
+/** An idle connection is closed before the other side does it: etcd's peer port reads with a timeout of 5 s. */
+const idleMs = 4000;
+
+export interface PeerClientOptions {
+  readonly urls: readonly string[];
+  /** Time to connect, ms. */
+  readonly dialMs: number;
+  readonly lookup: LookupFunction;
+  readonly tls?: SecureContextOptions | undefined;
+}
+
+export interface AskOptions {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string | undefined;
+  /** Whole time of the exchange, ms; undefined: none. */
+  readonly timeoutMs?: number | undefined;
+  /** Bytes of an answer that are read. */
+  readonly bytesMax: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+export class PeerClient {
+  readonly #o: PeerClientOptions;
+  #urls: readonly string[];
+  #picked = 0;
+  readonly #plain: Agent;
+  readonly #secure: TlsAgent;
+
+  constructor(options: PeerClientOptions) {
+    this.#o = options;
+    this.#urls = options.urls;
+    this.#plain = new Agent({ keepAlive: true, timeout: idleMs });
+    this.#secure = new TlsAgent({ keepAlive: true, timeout: idleMs, ...options.tls });
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls;
+  }
+
+  setUrls(urls: readonly string[]): void {
+    this.#urls = urls;
+    this.#picked = 0;
+  }
+
+  /** The URL in use. */
+  get url(): string {
+    return this.#urls[this.#picked] ?? '';
+  }
+
+  /** The URL did not work: the next one is used, unless that has happened meanwhile. */
+  failed(url: string): void {
+    if (url === this.url && this.#urls.length > 1) this.#picked = (this.#picked + 1) % this.#urls.length;
+  }
+
+  /** Begins a request; the caller listens to `error` and `response`, and ends it. The dial has a time of its own. */
+  open(
+    url: string,
+    options: { readonly method: string; readonly path: string; readonly headers: Readonly<Record<string, string>> },
+  ): ClientRequest {
+    const { method, path, headers } = options;
+    const { dialMs, lookup } = this.#o;
+    const at = /^(https?|unixs?):\/\/(.*)$/.exec(url);
+    const scheme = at?.[1] ?? 'http';
+    const secure = scheme === 'https' || scheme === 'unixs';
+    const agent = secure ? this.#secure : this.#plain;
+    const base = { method, path, headers, agent, lookup };
+    let req: ClientRequest;
+    if (scheme.startsWith('unix')) {
+      const make = secure ? secureRequest : request;
+      req = make({ ...base, socketPath: at?.[2] ?? '' });
+    } else {
+      const { hostname, port } = new URL(url);
+      const host = hostname.replace(/^\[|\]$/g, '');
+      const make = secure ? secureRequest : request;
+      req = make({ ...base, host, port: port === '' ? (secure ? 443 : 80) : Number(port) });
+    }
+    req.once('socket', (socket) => {
+      socket.setNoDelay(true);
+      if (!socket.connecting) return;
+      const timer = setTimeout(() => req.destroy(new Error(`dial ${url}: i/o timeout`)), dialMs);
+      timer.unref();
+      const done = (): void => clearTimeout(timer);
+      socket.once('connect', done);
+      socket.once('close', done);
+    });
+    return req;
+  }
+
+  /** One request and its whole answer. `done` runs once. A connection that was idle may have been closed meanwhile: then it is asked again. */
+  ask(options: AskOptions, done: (error: Error | undefined, answer: Answer | undefined) => void): { cancel(): void } {
+    const url = this.url;
+    let over = false;
+    let req: ClientRequest;
+    const finish = (error: Error | undefined, answer: Answer | undefined): void => {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      if (error !== undefined) this.failed(url);
+      done(error, answer);
+    };
+    const timer =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            finish(new Error(`${options.method} ${url}${options.path}: timed out`), undefined);
+            req.destroy();
+          }, options.timeoutMs);
+    timer?.unref();
+    const attempt = (): void => {
+      const body = options.body;
+      const headers: Record<string, string> = { ...options.headers };
+      if (body !== undefined) headers['Content-Length'] = String(Buffer.byteLength(body as string));
+      try {
+        req = this.open(url, { method: options.method, path: options.path, headers });
+      } catch (error) {
+        finish(error as Error, undefined);
+        return;
+      }
+      const current = req;
+      let answered = false;
+      current.on('error', (error: NodeJS.ErrnoException) => {
+        if (!over && !answered && current.reusedSocket && error.code === 'ECONNRESET') attempt();
+        else finish(error, undefined);
+      });
+      current.on('response', (response) => {
+        answered = true;
+        const parts: Buffer[] = [];
+        let total = 0;
+        response.on('data', (chunk: Buffer) => {
+          total += chunk.length;
+          if (total > options.bytesMax) {
+            finish(new Error(`${options.method} ${url}${options.path}: the answer is too large`), undefined);
+            current.destroy();
+          } else parts.push(chunk);
+        });
+        response.on('error', (error) => finish(error, undefined));
+        response.on('aborted', () => finish(new Error('unexpected EOF'), undefined));
+        response.on('end', () =>
+          finish(undefined, { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) }),
+        );
+      });
+      current.end(body);
+    };
+    attempt();
+    return {
+      cancel: () => {
+        over = true;
+        clearTimeout(timer);
+        req?.destroy();
+      },
+    };
+  }
+
+  close(): void {
+    this.#plain.destroy();
+    this.#secure.destroy();
+  }
+}
