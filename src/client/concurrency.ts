@@ -8,6 +8,7 @@ import {
   RangeRequest_SortOrder as SortOrder,
   RangeRequest_SortTarget as SortTarget,
   type RequestOp,
+  type ResponseHeader,
   type TxnResponse,
 } from '../api/gen/etcdserverpb.ts';
 import * as rpc from '../api/gen/methods.ts';
@@ -267,20 +268,39 @@ async function leaderOf(client: Client, prefix: Uint8Array): Promise<KeyValue | 
 
 /** Observes an election without taking part; `prefix` ends in a slash. */
 export async function* observe(client: Client, prefix: Uint8Array, options: WaitOptions = {}): AsyncGenerator<KeyValue, void, void> {
+  for await (const { kv } of observeResponses(client, prefix, options)) yield kv;
+}
+
+/** A leader with the header of the answer that told of it. */
+export interface Observed {
+  readonly kv: KeyValue;
+  readonly header: ResponseHeader | undefined;
+}
+
+/** As `observe`, with headers. */
+export async function* observeResponses(
+  client: Client,
+  prefix: Uint8Array,
+  options: WaitOptions = {},
+): AsyncGenerator<Observed, void, void> {
   for (;;) {
+    if (options.signal?.aborted) return;
     const response = await client.get(prefix, { prefix: true, sort: { by: 'CREATE', order: 'ASCEND' }, limit: 1 });
     let leader = response.kvs[0];
-    let from = (response.header?.revision ?? 0) + 1;
+    let header = response.header;
+    let from = (header?.revision ?? 0) + 1;
     if (leader === undefined) {
       const first = await firstPut(client, prefix, from, options);
       if (first === undefined) return;
-      leader = first;
-      from = first.modRevision + 1;
+      leader = first.kv;
+      header = first.header;
+      from = leader.modRevision + 1;
     }
-    yield leader;
+    yield { kv: leader, header };
     const watcher = client.watch(leader.key, { startRevision: Math.min(from, leader.modRevision + 1) });
     const stop = (): void => watcher.cancel();
     options.signal?.addEventListener('abort', stop, { once: true });
+    if (options.signal?.aborted) watcher.cancel();
     try {
       let deposed = false;
       for await (const batch of watcher) {
@@ -289,7 +309,7 @@ export async function* observe(client: Client, prefix: Uint8Array, options: Wait
             deposed = true;
             break;
           }
-          if (e.kv !== undefined) yield e.kv;
+          if (e.kv !== undefined) yield { kv: e.kv, header: batch.raw.header };
         }
         if (deposed) break;
       }
@@ -301,12 +321,13 @@ export async function* observe(client: Client, prefix: Uint8Array, options: Wait
   }
 }
 
-async function firstPut(client: Client, prefix: Uint8Array, from: number, options: WaitOptions): Promise<KeyValue | undefined> {
+async function firstPut(client: Client, prefix: Uint8Array, from: number, options: WaitOptions): Promise<Observed | undefined> {
   const watcher = client.watch(prefix, { prefix: true, startRevision: from, noDelete: true });
   const stop = (): void => watcher.cancel();
   options.signal?.addEventListener('abort', stop, { once: true });
+  if (options.signal?.aborted) watcher.cancel();
   try {
-    for await (const batch of watcher) for (const e of batch.events) if (e.kv !== undefined) return e.kv;
+    for await (const batch of watcher) for (const e of batch.events) if (e.kv !== undefined) return { kv: e.kv, header: batch.raw.header };
     return undefined;
   } finally {
     options.signal?.removeEventListener('abort', stop);

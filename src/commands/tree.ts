@@ -1,7 +1,16 @@
 /** Every client command, in the order of the root's help. */
+import { auth } from './access/auth.ts';
+import { role } from './access/role.ts';
+import { user } from './access/user.ts';
 import { alarm } from './cluster/alarm.ts';
 import { defrag } from './cluster/defrag.ts';
+import { downgrade } from './cluster/downgrade.ts';
 import { endpoint } from './cluster/endpoint.ts';
+import { member } from './cluster/member.ts';
+import { moveLeader } from './cluster/move-leader.ts';
+import { snapshot } from './cluster/snapshot.ts';
+import { elect } from './concurrency/elect.ts';
+import { lock } from './concurrency/lock.ts';
 import type { CommandSpec } from './frame/spec.ts';
 import { compaction } from './kv/compaction.ts';
 import { del } from './kv/del.ts';
@@ -10,10 +19,41 @@ import { put } from './kv/put.ts';
 import { txn } from './kv/txn.ts';
 import { watch } from './kv/watch.ts';
 import { lease } from './lease/lease.ts';
+import { check } from './tools/check.ts';
+import { complete, completion } from './tools/completion.ts';
+import { help, options } from './tools/help.ts';
+import { makeMirror } from './tools/make-mirror.ts';
 import { version } from './tools/version.ts';
 
 export const root: CommandSpec = {
   name: '',
   summary: 'A command line for etcd and tsetcd clusters.',
-  commands: [compaction, del, get, lease, put, txn, watch, alarm, defrag, endpoint, version],
+  commands: [
+    compaction,
+    del,
+    get,
+    lease,
+    put,
+    txn,
+    watch,
+    alarm,
+    defrag,
+    downgrade,
+    endpoint,
+    member,
+    moveLeader,
+    snapshot,
+    elect,
+    lock,
+    auth,
+    role,
+    user,
+    check,
+    completion,
+    help,
+    makeMirror,
+    options,
+    version,
+    complete,
+  ],
 };

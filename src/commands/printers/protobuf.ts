@@ -6,12 +6,10 @@ import { stdout } from '../frame/output.ts';
 import type { Format } from './kinds.ts';
 import type { PrintOptions } from './printer.ts';
 
-/** Messages that etcd's own client has in a shape of its own, which cannot be encoded. */
-function refuse(type: string): () => never {
-  return () => {
-    throw new CommandError(ExitCode.BadFeature, `marshal unsupported for type *clientv3.${type}`);
-  };
-}
+/** Of these, etcd's client keeps the header alone in a shape that can be encoded, and that is what is written. */
+const headerOnly = ({ header }: { readonly header: pb.ResponseHeader | undefined }): void => {
+  if (header !== undefined) stdout(pb.ResponseHeader.encode(header));
+};
 
 export function protobufFormat(_options: PrintOptions): Format {
   const show =
@@ -29,11 +27,14 @@ export function protobufFormat(_options: PrintOptions): Format {
     txn: show(pb.TxnResponse),
     // The watch id belongs to the stream, not to the answer.
     watch: (r) => stdout(pb.WatchResponse.encode({ ...r, watchId: 0 })),
-    grant: refuse('LeaseGrantResponse'),
-    revoke: (r) => stdout(pb.LeaseRevokeResponse.encode(r.response)),
-    keepAlive: refuse('LeaseKeepAliveResponse'),
-    timeToLive: refuse('LeaseTimeToLiveResponse'),
-    leases: refuse('LeaseLeasesResponse'),
+    grant: headerOnly,
+    // And of this nothing.
+    revoke: () => {
+      throw new CommandError(ExitCode.BadFeature, 'marshal unsupported for type *clientv3.LeaseRevokeResponse');
+    },
+    keepAlive: headerOnly,
+    timeToLive: (r) => headerOnly(r.response),
+    leases: headerOnly,
     memberList: show(pb.MemberListResponse),
     member: (r) => named(r.typeName, r.message),
     moveLeader: (r) => stdout(pb.MoveLeaderResponse.encode(r.response)),
