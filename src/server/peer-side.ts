@@ -67,11 +67,7 @@ export function peerSide(options: PeerSideOptions): PeerSide {
   });
   return {
     transport,
-    handler: (request, response) => {
-      if (routes !== undefined) return routes.handler(request, response);
-      response.head(503, { 'content-type': 'text/plain; charset=utf-8' });
-      response.end('the member is starting\n');
-    },
+    handler: (request, response) => routes?.handler(request, response),
     bind(member) {
       bound = member;
       routes = peerRoutes({ member, serverVersion, transport, metrics, disk, snapDir, databasePath });

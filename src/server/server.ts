@@ -203,6 +203,10 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   log.info('bootstrapping cluster');
   log.info('bootstrapping storage');
   const peers = listen && options.transport === undefined ? await import('./peer-side.ts') : undefined;
+  // Other members that start ask this one for its cluster: an answer that there is none yet spares them the wait.
+  let peerHandler: HttpHandler = stillStarting;
+  const peerDoor = peers === undefined ? undefined : await openPeerDoor(options, (request, response) => peerHandler(request, response));
+  if (peerDoor !== undefined) for (const port of ports.peer) undo.push(peerDoor(port));
   const state = await bootstrap({
     config,
     serverVersion,
@@ -375,7 +379,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     'listen-metrics-urls': config.listenMetricsUrls,
   });
 
-  const front = listen ? await openFront(options, member, table, metrics, side?.handler) : undefined;
+  const front = listen ? await openFront(options, member, table, metrics) : undefined;
   if (front !== undefined) {
     for (const port of ports.metrics) {
       log.info('serving metrics', { address: port.url });
@@ -409,15 +413,11 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
 
   await new Promise<void>((resolve) => {
     member.start(resolve);
+    peerHandler = side?.handler ?? noPeers;
     undo.push(() => member.stop());
     const purge = startPurge({ config, clock, log, wal, snapshotter, walDir: paths.walDir, snapDir: paths.snapDir });
     undo.push(() => purge.stop());
-    if (front !== undefined) {
-      for (const port of ports.peer) {
-        log.info('serving peer traffic', { address: addressText(port.url) });
-        undo.push(front.servePeers(port));
-      }
-    }
+    for (const port of ports.peer) log.info('serving peer traffic', { address: addressText(port.url) });
   });
   const corruption = new CorruptionMonitor(member, transport);
   if (config.initialCorruptCheck && initialized) await corruption.checkAtStart();
@@ -475,16 +475,9 @@ interface Front {
   serveClients(port: ReservedPort): () => Promise<void>;
   serveHttp(port: ReservedPort): () => Promise<void>;
   serveMetrics(port: ReservedPort): () => Promise<void>;
-  servePeers(port: ReservedPort): () => Promise<void>;
 }
 
-async function openFront(
-  options: ServerOptions,
-  member: Member,
-  table: HandlerTable,
-  metrics: ServerMetrics,
-  peerHandler: HttpHandler | undefined,
-): Promise<Front> {
+async function openFront(options: ServerOptions, member: Member, table: HandlerTable, metrics: ServerMetrics): Promise<Front> {
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
   const onHandlerError = handlerErrors(log, options.onFatal);
@@ -514,13 +507,6 @@ async function openFront(
     hostWhitelist: config.hostWhitelist,
     argv: runtime.argv,
   };
-  const serve = (port: ReservedPort, listener: Listener, grace: number): (() => Promise<void>) => {
-    port.serve((socket) => listener.accept(socket));
-    return async () => {
-      port.close();
-      await listener.close(grace);
-    };
-  };
   return {
     serveClients: (port) =>
       serve(
@@ -530,9 +516,29 @@ async function openFront(
       ),
     serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), upgrade, log, http1Only: true }), 0),
     serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
-    servePeers: (port) => serve(port, new Listener({ grpc: noGrpc, http: peerHandler ?? noPeers, log, http1Only: true }), 0),
   };
 }
+
+function serve(port: ReservedPort, listener: Listener, grace: number): () => Promise<void> {
+  port.serve((socket) => listener.accept(socket));
+  return async () => {
+    port.close();
+    await listener.close(grace);
+  };
+}
+
+/** Serves a peer port, and returns the way to stop. */
+async function openPeerDoor(options: ServerOptions, handler: HttpHandler): Promise<(port: ReservedPort) => () => Promise<void>> {
+  const { config, clock, log } = options;
+  const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
+  const grpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
+  return (port) => serve(port, new Listener({ grpc, http: handler, log, http1Only: true }), 0);
+}
+
+const stillStarting: HttpHandler = (_request, response) => {
+  response.head(503, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end('the member is starting\n');
+};
 
 /** A member whose peers are reached by other means answers none here. */
 const noPeers: HttpHandler = (_request, response) => {
