@@ -13,8 +13,10 @@ import { IndexPageError, pageBytes, pageType } from './page-format.ts';
 /** Frames per allocation: 1 MiB, so memory is taken as it is needed. */
 const chunkFrames = 256;
 const chunkShift = 8;
-/** Pages per staging buffer, i.e. the longest single write of a checkpoint: 512 KiB. */
-const stagingPages = 128;
+/** Pages per staging buffer, i.e. the longest single write of a checkpoint: 1 MiB. */
+const stagingPages = 256;
+/** Staging buffers kept for the next checkpoint. */
+const stagingKept = 4;
 /** Below this a tree operation could run out of frames it does not itself hold. */
 const framesMin = 64;
 
@@ -76,6 +78,10 @@ export class PageStore {
 
   #checkpoint: RunningCheckpoint | undefined;
   #staging: Buffer | undefined;
+  /** Filled since the writes were last taken. */
+  #stagingFull: Buffer[] = [];
+  /** Shared memory, so that a disk thread writes it from where it is. */
+  readonly #stagingFree: Buffer[] = [];
   #stagingUsed = 0;
   #runStart = 0;
   #runSlot = -1;
@@ -251,12 +257,19 @@ export class PageStore {
     return c.next < c.frames.length;
   }
 
-  /** Writes that are ready to go, and how many bytes they hold. */
-  takeCheckpointOps(): { ops: DiskOp[]; bytes: number } {
+  /** The memory of finished writes may be used again. */
+  giveBack(buffers: readonly Buffer[]): void {
+    for (const b of buffers) if (this.#stagingFree.length < stagingKept) this.#stagingFree.push(b);
+  }
+
+  /** Writes that are ready to go, how many bytes they hold, and their memory, to be given back when they are done. */
+  takeCheckpointOps(): { ops: DiskOp[]; bytes: number; buffers: Buffer[] } {
     const c = this.#running();
     this.#endRun();
+    if (this.#staging !== undefined) this.#stagingFull.push(this.#staging);
     this.#staging = undefined;
-    const taken = { ops: c.ops, bytes: c.opsBytes };
+    const taken = { ops: c.ops, bytes: c.opsBytes, buffers: this.#stagingFull };
+    this.#stagingFull = [];
     c.ops = [];
     c.opsBytes = 0;
     return taken;
@@ -323,7 +336,8 @@ export class PageStore {
     const o = (f & (chunkFrames - 1)) * pageBytes;
     if (this.#staging === undefined || this.#stagingUsed === stagingPages * pageBytes) {
       this.#endRun();
-      this.#staging = Buffer.allocUnsafeSlow(stagingPages * pageBytes);
+      if (this.#staging !== undefined) this.#stagingFull.push(this.#staging);
+      this.#staging = this.#stagingFree.pop() ?? Buffer.from(new SharedArrayBuffer(stagingPages * pageBytes));
       this.#stagingUsed = 0;
       this.#runStart = 0;
     } else if (slot !== this.#runSlot + (this.#stagingUsed - this.#runStart) / pageBytes) this.#endRun();
@@ -334,7 +348,7 @@ export class PageStore {
     const at = this.#stagingUsed;
     b.copy(this.#staging, at, o, o + pageBytes);
     this.#stagingUsed = at + pageBytes;
-    const crc = crc32(this.#staging.subarray(at, at + pageBytes));
+    const crc = crc32(b.subarray(o, o + pageBytes));
     this.#slotOf[id] = slot + 1;
     this.#crcOf[id] = crc;
     c.table.slots[id] = slot + 1;

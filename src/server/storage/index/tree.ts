@@ -35,6 +35,9 @@ const mergedMax = 3072;
 /** Bytes compared one by one before the native comparison pays. */
 const shortCompare = 48;
 
+/** Where no cell was sought yet. */
+const nowhere = Buffer.alloc(0);
+
 export class Tree {
   readonly #store: PageStore;
   #root: number;
@@ -61,9 +64,8 @@ export class Tree {
     this.#store = store;
     store.beginOp();
     this.#root = root === 0 ? store.allocate(pageType.leaf) : root;
-    const f = store.fetch(this.#root);
-    this.bytes = store.chunks[frameChunk(f)] as Buffer;
-    this.view = store.views[frameChunk(f)] as DataView;
+    this.bytes = nowhere;
+    this.view = new DataView(nowhere.buffer, nowhere.byteOffset, 0);
   }
 
   get root(): number {
@@ -321,45 +323,63 @@ export class Tree {
     return pages;
   }
 
+  /**
+   * Goes down to the leaf where (key, main, sub) belongs, at its first cell at or after it. All keys between two bounds share what both share
+   * with the wanted key, so each comparison starts behind that: keys with long common beginnings cost no more than others.
+   */
   #descend(key: Uint8Array, main: number, sub: number): void {
     const store = this.#store;
     store.beginOp();
+    const n = key.length;
     let id = this.#root;
     let depth = 0;
+    let same = 0;
+    let sameLo = 0;
+    let sameHi = 0;
     for (;;) {
       const f = store.fetch(id);
       const b = store.chunks[frameChunk(f)] as Buffer;
       const v = store.views[frameChunk(f)] as DataView;
       const base = frameBase(f);
-      const n = v.getUint16(base + 6, true);
-      if (b[base + 4] === pageType.leaf) {
-        // First cell at or after the target.
-        let lo = 0;
-        let hi = n;
-        while (lo < hi) {
-          const mid = (lo + hi) >>> 1;
-          const c = base + v.getUint16(base + pageHeader + 2 * mid, true);
-          if (this.#compare(b, v, c, leafCellHeader, key, main, sub) < 0) lo = mid + 1;
-          else hi = mid;
+      const count = v.getUint16(base + 6, true);
+      const leaf = b[base + 4] === pageType.leaf;
+      const header = leaf ? leafCellHeader : branchCellHeader;
+      // Leaf: first cell ≥ target. Branch: first cell > target; the child before it holds the target. The first child has no lower bound.
+      let lo = leaf ? 0 : 1;
+      let hi = count;
+      while (lo < hi) {
+        const mid = (lo + hi) >>> 1;
+        const c = base + v.getUint16(base + pageHeader + 2 * mid, true);
+        const inline = v.getUint16(c + 1, true);
+        const k = c + header;
+        const m = inline < n ? inline : n;
+        let i = same;
+        while (i < m && b[k + i] === key[i]) i++;
+        let d: number;
+        if (i < m) d = (b[k + i] as number) - (key[i] as number);
+        else if ((b[c] as number) & cellFlag.longKey) {
+          d = this.#compareKey(b, v, c, header, key);
+          if (d === 0) d = compareRevision(v, c, main, sub);
+        } else d = inline !== n ? inline - n : compareRevision(v, c, main, sub);
+        if (d < 0 || (d === 0 && !leaf)) {
+          lo = mid + 1;
+          sameLo = i;
+        } else {
+          hi = mid;
+          sameHi = i;
         }
+        same = sameLo < sameHi ? sameLo : sameHi;
+      }
+      if (leaf) {
         this.leaf = id;
         this.index = lo;
-        this.#count = n;
+        this.#count = count;
         this.bytes = b;
         this.view = v;
         this.#base = base;
         this.#depth = depth;
-        if (lo < n) this.cell = base + v.getUint16(base + pageHeader + 2 * lo, true);
+        if (lo < count) this.cell = base + v.getUint16(base + pageHeader + 2 * lo, true);
         return;
-      }
-      // Last child whose lower bound is at or before the target; the first has none.
-      let lo = 1;
-      let hi = n;
-      while (lo < hi) {
-        const mid = (lo + hi) >>> 1;
-        const c = base + v.getUint16(base + pageHeader + 2 * mid, true);
-        if (this.#compare(b, v, c, branchCellHeader, key, main, sub) <= 0) lo = mid + 1;
-        else hi = mid;
       }
       invariant(depth < depthMax, 'the tree is not that deep');
       this.#pathPage[depth] = id;
@@ -367,36 +387,6 @@ export class Tree {
       depth++;
       id = v.getUint32(base + v.getUint16(base + pageHeader + 2 * (lo - 1), true) + 13, true);
     }
-  }
-
-  /** Cell order: negative when the cell comes before (key, main, sub). */
-  #compare(b: Buffer, v: DataView, c: number, header: number, key: Uint8Array, main: number, sub: number): number {
-    const flags = b[c] as number;
-    const inline = (b[c + 1] as number) | ((b[c + 2] as number) << 8);
-    const k = c + header;
-    const n = key.length;
-    if (flags & cellFlag.longKey) {
-      const d = this.#compareKey(b, v, c, header, key);
-      if (d !== 0) return d;
-    } else {
-      const m = inline < n ? inline : n;
-      if (m <= shortCompare) {
-        for (let i = 0; i < m; i++) {
-          const d = (b[k + i] as number) - (key[i] as number);
-          if (d !== 0) return d;
-        }
-      } else {
-        const d = b.compare(key, 0, m, k, k + m);
-        if (d !== 0) return d;
-      }
-      if (inline !== n) return inline - n;
-    }
-    const low = v.getUint32(c + 5, true);
-    const high = v.getUint16(c + 3, true);
-    const cellMain = high * 4294967296 + low;
-    if (cellMain !== main) return cellMain > main ? -1 : 1;
-    const cellSub = v.getUint32(c + 9, true);
-    return cellSub === sub ? 0 : cellSub > sub ? -1 : 1;
   }
 
   #compareKey(b: Buffer, v: DataView, c: number, header: number, key: Uint8Array): number {
@@ -555,8 +545,7 @@ export class Tree {
       upper = v.getUint16(base + 8, true);
     }
     const at = upper - size;
-    if (size <= 96) for (let i = 0, o = base + at; i < size; i++) b[o + i] = cell[i] as number;
-    else cell.copy(b, base + at, 0, size);
+    moveBytes(cell, 0, b, base + at, size);
     const slot = base + pageHeader + 2 * index;
     if (index < n) b.copyWithin(slot + 2, slot, base + lower);
     v.setUint16(slot, at, true);
@@ -577,7 +566,7 @@ export class Tree {
       const c = old.getUint16(pageHeader + 2 * i, true);
       const size = leaf ? leafSize(copy, old, c) : branchSize(copy, old, c);
       upper -= size;
-      copy.copy(b, base + upper, c, c + size);
+      moveBytes(copy, c, b, base + upper, size);
       v.setUint16(base + pageHeader + 2 * i, upper, true);
     }
     v.setUint16(base + 8, upper, true);
@@ -685,7 +674,7 @@ export class Tree {
       const c = base + v.getUint16(base + pageHeader + 2 * i, true);
       const size = leaf ? leafSize(b, v, c) : branchSize(b, v, c);
       upper -= size;
-      b.copy(tb, tbase + upper, c, c + size);
+      moveBytes(b, c, tb, tbase + upper, size);
       tv.setUint16(tbase + pageHeader + 2 * m++, upper, true);
       moved += size;
     }
@@ -856,6 +845,14 @@ export class Tree {
   }
 }
 
+/** Order of a cell's revision and another: the newer one first. */
+function compareRevision(v: DataView, c: number, main: number, sub: number): number {
+  const cellMain = v.getUint16(c + 3, true) * 4294967296 + v.getUint32(c + 5, true);
+  if (cellMain !== main) return cellMain > main ? -1 : 1;
+  const cellSub = v.getUint32(c + 9, true);
+  return cellSub === sub ? 0 : cellSub > sub ? -1 : 1;
+}
+
 /** 1 for the cell of a key that exists now. */
 export function weight(flags: number): number {
   return (flags & (cellFlag.tombstone | cellFlag.newest)) === cellFlag.newest ? 1 : 0;
@@ -871,6 +868,12 @@ function branchSize(b: Buffer, v: DataView, c: number): number {
 
 function usedBytes(v: DataView, base: number): number {
   return pageHeader + 2 * v.getUint16(base + 6, true) + pageBytes - v.getUint16(base + 8, true) - v.getUint16(base + 10, true);
+}
+
+/** Between different memory; a loop is cheaper than a call for the size of most cells. */
+function moveBytes(from: Buffer, at: number, to: Buffer, target: number, size: number): void {
+  if (size <= 96) for (let i = 0; i < size; i++) to[target + i] = from[at + i] as number;
+  else from.copy(to, target, at, at + size);
 }
 
 function removeCell(b: Buffer, v: DataView, base: number, index: number, size: number): void {

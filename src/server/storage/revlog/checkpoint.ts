@@ -10,7 +10,9 @@
  *     directory of the last segment as in a footer
  */
 import { crc32c } from '../../../base/crc32c.ts';
-import type { Disk, DiskError, DiskFile, DiskOp, DiskThread } from '../../../base/disk.ts';
+import { failpoint } from '../../../base/failpoint.ts';
+import type { Disk, DiskFile, DiskOp, DiskThread } from '../../../base/disk.ts';
+import { DiskError } from '../../../base/disk.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { IndexRoots } from '../index/key-index.ts';
 import type { PageStore, PageTable } from '../index/page-store.ts';
@@ -124,7 +126,6 @@ export class CheckpointWriter {
   #stepping = true;
   #scheduled = false;
   #finishing = false;
-  #descriptor: DiskFile | undefined;
   cancelled = false;
 
   constructor(run: CheckpointRun) {
@@ -150,7 +151,9 @@ export class CheckpointWriter {
     const { store } = this.#run;
     for (let more = true; more;) {
       more = store.stepCheckpoint(slicePages);
-      for (const op of store.takeCheckpointOps().ops) if (op.kind === 'write') op.file.write(op.bytes, op.position);
+      const { ops, buffers } = store.takeCheckpointOps();
+      for (const op of ops) if (op.kind === 'write') op.file.write(op.bytes, op.position);
+      store.giveBack(buffers);
     }
     this.cancelled = true;
     store.file.sync();
@@ -176,11 +179,13 @@ export class CheckpointWriter {
   #slice(): void {
     const { store } = this.#run;
     this.#stepping = store.stepCheckpoint(slicePages);
-    const { ops, bytes } = store.takeCheckpointOps();
+    const { ops, bytes, buffers } = store.takeCheckpointOps();
     if (ops.length > 0) {
+      failpoint('checkpointBeforePages');
       this.#inFlight += bytes;
-      this.#run.thread.submit(ops, (error) => {
+      submitJob(this.#run.thread, ops, (error) => {
         this.#inFlight -= bytes;
+        store.giveBack(buffers);
         this.#after(error);
       });
     }
@@ -196,11 +201,18 @@ export class CheckpointWriter {
 
   #finish(): void {
     this.#finishing = true;
+    failpoint('checkpointBeforePublish');
     const { disk, dir, store, thread } = this.#run;
     const path = `${dir}/${checkpointName}`;
     const bytes = encodeCheckpoint(this.#run.state, store.checkpointTable(), this.#run.directory);
-    this.#descriptor = disk.open(`${path}.tmp`, { write: true, create: true, truncate: true });
-    const file = this.#descriptor;
+    let file: DiskFile;
+    try {
+      file = disk.open(`${path}.tmp`, { write: true, create: true, truncate: true });
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#run.done(error);
+      return;
+    }
     const ops: DiskOp[] = [
       { kind: 'sync', file: store.file },
       { kind: 'write', file, bytes, position: 0 },
@@ -211,8 +223,25 @@ export class CheckpointWriter {
     thread.submit(ops, (error) => {
       file.close();
       if (this.cancelled) return;
+      failpoint('checkpointAfterPublish');
       if (error === undefined) store.endCheckpoint();
       this.#run.done(error);
     });
+  }
+}
+
+/** Operations in one job of a disk thread: its ring is finite, and a job larger than the ring would wait for ever. */
+const jobOpsMax = 64;
+
+/** Submits as few jobs as the thread can take; `done` is called once, with the first error. */
+export function submitJob(thread: DiskThread, ops: readonly DiskOp[], done: (error: DiskError | undefined) => void): void {
+  let first: DiskError | undefined;
+  for (let from = 0; ; from += jobOpsMax) {
+    const last = from + jobOpsMax >= ops.length;
+    thread.submit(last && from === 0 ? ops : ops.slice(from, from + jobOpsMax), (error) => {
+      first ??= error;
+      if (last) done(first);
+    });
+    if (last) return;
   }
 }

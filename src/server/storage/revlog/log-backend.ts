@@ -7,7 +7,9 @@
  */
 import { copyBytes, emptyBytes } from '../../../base/bytes.ts';
 import type { Clock, Timer } from '../../../base/clock.ts';
-import type { Disk, DiskError, DiskOp, DiskThread } from '../../../base/disk.ts';
+import type { Disk, DiskOp, DiskThread } from '../../../base/disk.ts';
+import { DiskError } from '../../../base/disk.ts';
+import { failpoint, failpointThen } from '../../../base/failpoint.ts';
 import { invariant } from '../../../base/invariant.ts';
 import type { Log } from '../../../base/log.ts';
 import type { ConfState } from '../../../raft/types.ts';
@@ -20,7 +22,7 @@ import { PageStore } from '../index/page-store.ts';
 import { BoltSize } from './bolt-size.ts';
 import { confStateJson, decodeMetaIndex, encodeMetaIndex, parseConfState } from './meta.ts';
 import type { CheckpointState } from './checkpoint.ts';
-import { checkpointName, CheckpointWriter, loadCheckpoint } from './checkpoint.ts';
+import { checkpointName, CheckpointWriter, loadCheckpoint, submitJob } from './checkpoint.ts';
 import type { CommitState, LogPosition } from './format.ts';
 import {
   comparePositions,
@@ -47,7 +49,7 @@ import {
   writeKill,
 } from './format.ts';
 import { LogFile, logStart, RowDirectory, walkRecords } from './log-file.ts';
-import { LogScan } from './log-scan.ts';
+import { LogScan, SnapshotExpiredError } from './log-scan.ts';
 import type { LogSnapshot } from './log-scan.ts';
 import { LogStore } from './log-store.ts';
 import { createLog, findTail, openLogFiles, readCommit } from './recovery.ts';
@@ -143,6 +145,8 @@ export class LogBackend implements Backend {
   #sealing: LogFile | undefined;
   #syncDir = false;
   #rollWanted = false;
+  /** The last segment's first commit is not durable yet: at most one such segment, so that a crash leaves no gap. */
+  #tailFresh = false;
 
   readonly #kills = Buffer.allocUnsafeSlow(killsBytesMax);
   #killsUsed = 0;
@@ -236,7 +240,8 @@ export class LogBackend implements Backend {
       throw error;
     }
     this.#removeStalePages();
-    if (options.verify === true) this.#verify();
+    this.#serving = true;
+    if (options.verify === true) this.#verifyOrRepair();
   }
 
   // Raft position.
@@ -260,7 +265,9 @@ export class LogBackend implements Backend {
   setConsistentIndex(index: number, term: number): void {
     this.#consistentIndex = index;
     this.#consistentTerm = term;
+    failpoint('beforeWritebackBuf');
     this.#touch();
+    failpoint('afterWritebackBuf');
     if (this.#ops >= this.#o.batchOps || this.#bytesSinceCommit >= batchBytesMax) this.#startCommit();
   }
 
@@ -828,7 +835,9 @@ export class LogBackend implements Backend {
     }
     this.#timer?.cancel();
     this.#timer = undefined;
+    failpoint('commitBeforePreCommitHook');
     const commit = this.#encodeCommit();
+    failpoint('commitAfterPreCommitHook');
     const ops = this.#preOps;
     this.#preOps = [];
     const sealing = this.#sealing;
@@ -837,28 +846,40 @@ export class LogBackend implements Backend {
     this.#takeWrites(ops);
     ops.push({ kind: 'sync', file: tail.file });
     if (this.#syncDir) ops.push({ kind: 'syncDir', path: this.#dir });
+    const settles = this.#syncDir;
     this.#syncDir = false;
     const waiting = this.#waiting.splice(0);
     const image = this.#imageSegment;
     this.#commitInFlight = true;
-    this.#thread.submit(ops, (error) => {
-      if (error !== undefined) {
-        this.#fail(error);
-        return;
-      }
+    const durable = (): void => {
       if (sealing !== undefined) sealing.sealed = true;
+      if (settles) this.#tailFresh = false;
       this.#commitInFlight = false;
       this.#durableCommit = commit.number;
       this.#durableIndex = commit.consistentIndex;
       this.#imageDurable = image;
+      failpoint('beforeStartDBTxn');
+      failpoint('afterStartDBTxn');
       for (const done of waiting) done();
       if (this.#disposed()) return;
       this.#log.pruneChunks(Math.min(recentBytesMax, this.#o.cacheBytes / 8));
       this.#checkpoint?.resume();
       this.#afterCommit();
+    };
+    failpointThen('beforeCommit', () => {
+      if (this.#disposed()) return;
+      submitJob(this.#thread, ops, (error) => {
+        if (error !== undefined) this.#fail(error);
+        else failpointThen('afterCommit', durable);
+      });
     });
-    this.#maybeCheckpoint(commit);
-    if (this.#rollWanted || tail.end >= this.#o.segmentBytes) this.#roll();
+    try {
+      this.#maybeCheckpoint(commit);
+      if ((this.#rollWanted || tail.end >= this.#o.segmentBytes) && !this.#tailFresh) this.#roll();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#fail(error);
+    }
   }
 
   #disposed(): boolean {
@@ -915,6 +936,7 @@ export class LogBackend implements Backend {
   /** Leaves the last segment and begins the next, at a commit's end. */
   #roll(): void {
     this.#rollWanted = false;
+    this.#tailFresh = true;
     const old = this.#log.tail;
     const footer = old.finish([]);
     this.#preOps.push({ kind: 'write', file: old.file, bytes: footer, position: old.end }, { kind: 'sync', file: old.file });
@@ -989,7 +1011,7 @@ export class LogBackend implements Backend {
       this.#bytesSinceCheckpoint >= this.#o.checkpointBytes ||
       this.#pages.dirtyPages > this.#pages.dirtyPagesMax;
     if (!wanted) return;
-    if (this.#o.verify === true) this.#verify();
+    if (this.#o.verify === true) this.#verifyOrRepair();
     const requests = this.#checkpointWanted.splice(0);
     const snapshot = requests.some((r) => r.snapshot) ? this.#log.snapshot(this.#o.clock.mono()) : undefined;
     if (snapshot !== undefined) for (const f of this.#log.files) f.killedSince = [];
@@ -1080,12 +1102,16 @@ export class LogBackend implements Backend {
   }
 
   #rewriteFailed(error: unknown): void {
-    if (this.#closed) return;
-    if (error instanceof Error && 'op' in error) this.#fail(error as DiskError);
+    if (this.#disposed()) return;
+    if (error instanceof DiskError) this.#fail(error);
     else if (error instanceof CorruptError) {
       this.#o.log.error('a log segment cannot be rewritten', { path: error.path, offset: error.offset, error: error.message });
       this.#corruptSegments.add(error.path);
-    }
+    } else if (error instanceof IndexPageError || error instanceof SnapshotExpiredError) {
+      this.#o.log.warn('a rewrite was given up', { path: this.#dir, error: error.message });
+    } else this.#o.clock.defer(() => {
+      throw error;
+    });
   }
   /** Segments that a rewrite found damaged: left as they are, so that reads of sound rows go on. */
   readonly #corruptSegments = new Set<string>();
@@ -1145,6 +1171,7 @@ export class LogBackend implements Backend {
           files: group,
           snapshot,
           deadAsOf: end,
+          committed: () => this.#committed(),
           finalizing: (on) => {
             this.#finalizing = on;
             if (!on && this.#checkpointWanted.length > 0) this.#deferCommit();
@@ -1209,7 +1236,6 @@ export class LogBackend implements Backend {
   /** Makes a new index when an index page was bad; anything else goes on up. */
   #repair(error: unknown): void {
     if (!(error instanceof IndexPageError)) throw error;
-    this.#serving = true;
     this.#rebuild(error.message, false);
   }
 
@@ -1267,6 +1293,15 @@ export class LogBackend implements Backend {
       done: () => undefined,
     }).runNow();
     this.abandon();
+  }
+
+  #verifyOrRepair(): void {
+    try {
+      this.#verify();
+    } catch (error) {
+      this.#repair(error);
+      this.#verify();
+    }
   }
 
   /** Costly: the whole index, and that it shows exactly the rows of the log that are not dead. */

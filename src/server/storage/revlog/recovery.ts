@@ -70,23 +70,16 @@ export function openLogFiles(disk: Disk, dir: string, log: Log): OpenedLog {
     const header = n === head.length ? decodeHeader(head) : undefined;
     const matches = header !== undefined && header.first === f.first && header.last === f.last && header.generation === f.generation;
     if (!matches) {
-      const before = files[files.length - 1];
-      const last = i === chosen.length - 1 && f.generation === 0;
-      const stub = new LogFile(path, file, {
-        first: f.first,
-        last: f.last,
-        generation: f.generation,
-        before: logStart,
-        commitsBefore: 0,
-        deadAsOf: logStart,
-      });
-      if (!last || durableBehind(stub, 0)) throw new CorruptError({ path, offset: 0, what: 'segment header with a wrong checksum' });
-      // Made by a commit that never became durable.
-      log.info('removed a log segment without a whole commit', { path, bytes: file.size() });
       file.close();
-      remove(f.name);
-      if (before === undefined) break;
-      continue;
+      const rest = chosen.slice(i);
+      if (rest.some((r) => r.generation !== 0 || holdsDurable(disk, `${dir}/${r.name}`, r.first)))
+        throw new CorruptError({ path, offset: 0, what: 'segment header with a wrong checksum' });
+      // Made for a commit that never became durable.
+      for (const r of rest) {
+        log.info('removed a log segment without a durable commit', { path: `${dir}/${r.name}` });
+        remove(r.name);
+      }
+      break;
     }
     files.push(new LogFile(path, file, header));
   }
@@ -116,6 +109,15 @@ export function openLogFiles(disk: Disk, dir: string, log: Log): OpenedLog {
   }
   if (removed) disk.syncDir(dir);
   return { files, fresh: files.length === 0 };
+}
+
+/** Whether a segment holds a commit that says the log was durable up to this segment. */
+function holdsDurable(disk: Disk, path: string, segment: number): boolean {
+  const file = disk.open(path, { write: false });
+  const header = { first: segment, last: segment, generation: 0, before: logStart, commitsBefore: 0, deadAsOf: logStart };
+  const durable = durableBehind(new LogFile(path, file, header), 0);
+  file.close();
+  return durable;
 }
 
 /** Makes the first segment of an empty log. */

@@ -4,14 +4,14 @@
  * Order, and what a crash in between leaves:
  *   1. the index checkpoint that knows of those deaths is durable (so no replay meets a kill whose row is gone),
  *   2. live rows go to a temporary file (a leftover, removed at the next open),
- *   3. footer with the rows that died meanwhile, sync, rename, sync of the directory: from here on the new file counts,
- *   4. the old files go when their last reader is done (leftovers until then).
- * Between making up the footer and the end of step 3 no checkpoint begins: whatever dies then is replayed behind every checkpoint that does not
- * know the new file.
+ *   3. from here until step 5 no checkpoint begins: whatever dies from now on is replayed behind every checkpoint that does not know the new file,
+ *   4. a commit makes durable what died since step 1; only then may the footer say so,
+ *   5. footer with those rows, sync, rename, sync of the directory: the new file counts,
+ *   6. the old files go when their last reader is done (leftovers until then).
  */
 import type { Clock } from '../../../base/clock.ts';
 import { failpoint } from '../../../base/failpoint.ts';
-import type { Disk, DiskError, DiskThread } from '../../../base/disk.ts';
+import type { Disk, DiskThread } from '../../../base/disk.ts';
 import { CorruptError } from '../backend.ts';
 import type { LogPosition } from './format.ts';
 import {
@@ -49,6 +49,8 @@ export interface RewriteOptions {
   /** As of the checkpoint: says what is dead. */
   readonly snapshot: LogSnapshot;
   readonly deadAsOf: LogPosition;
+  /** Resolves when all that was done so far is durable. */
+  readonly committed: () => Promise<void>;
   /** True from making up the footer until the new file is in place. */
   readonly finalizing: (on: boolean) => void;
 }
@@ -192,12 +194,31 @@ class Rewrite {
     });
   }
 
+  /** All rows are on the disk. What died meanwhile goes into the footer, once it is durable that it died. */
   #finish(): void {
     this.#ended = true;
+    this.#o.finalizing(true);
+    const killed = this.#o.files.flatMap((f) => f.killedSince ?? []);
+    this.#o.committed().then(
+      () => {
+        try {
+          this.#seal(killed);
+        } catch (error) {
+          this.#o.finalizing(false);
+          this.#fail(error);
+        }
+      },
+      (error: unknown) => {
+        this.#o.finalizing(false);
+        this.#fail(error);
+      },
+    );
+  }
+
+  #seal(killed: readonly number[]): void {
     const { log, files, dir, thread, finalizing } = this.#o;
     const out = this.#out;
     out.sealed = true;
-    const killed = files.flatMap((f) => f.killedSince ?? []);
     const offsets: number[] = [];
     for (let i = 0; i < killed.length; i += 2) {
       const row = log.findIn(out, killed[i] as number, killed[i + 1] as number);
@@ -205,7 +226,6 @@ class Rewrite {
     }
     const footer = out.finish(offsets);
     failpoint('rewriteBeforeSwap');
-    finalizing(true);
     thread.submit(
       [
         { kind: 'write', file: out.file, bytes: footer, position: out.end },
@@ -237,9 +257,14 @@ class Rewrite {
   #fail(error: unknown): void {
     this.#ended = true;
     const out = this.#out;
-    this.#o.thread.submit([{ kind: 'unlink', path: out.path }], () => {
-      out.file.close();
-      this.#reject(error as DiskError);
-    });
+    try {
+      this.#o.thread.submit([{ kind: 'unlink', path: out.path }], () => {
+        out.file.close();
+        this.#reject(error);
+      });
+    } catch {
+      // The thread is gone with the disk; what went wrong first is what counts.
+      this.#reject(error);
+    }
   }
 }

@@ -76,6 +76,6 @@ describe('backend against a model', () => {
   for (let seed = 1; seed <= 4; seed++)
     it(`few keys, many versions, seed ${seed}`, () => run(100 + seed, 1500, { keys: 5, valueBytes: 100 }));
   for (let seed = 1; seed <= 4; seed++)
-    it(`keys up to 20,000 bytes, seed ${seed}`, () => run(200 + seed, 600, { keys: 60, valueBytes: 300, longKeys: true }));
-  it('many keys in a small cache', () => run(300, 4000, { keys: 3000, valueBytes: 60, cacheBytes: 64 * 4096 }));
+    it(`keys up to 9,000 bytes, seed ${seed}`, () => run(200 + seed, 600, { keys: 60, valueBytes: 300, longKeys: true }));
+  it('many keys in a small cache', () => run(300, 2500, { keys: 3000, valueBytes: 60, cacheBytes: 64 * 4096 }));
 });
