@@ -63,7 +63,7 @@ const wrongMethod: Status = { code: Code.Unimplemented, message: 'Method Not All
 const statusJson = (s: Status): string => `{"code":${s.code},"message":${JSON.stringify(s.message)}}`;
 
 /** Codes and words of whatever a call threw. */
-export function thrownStatus(e: unknown): Status {
+function thrownStatus(e: unknown): Status {
   if (e instanceof RpcError) return e.status;
   if (e instanceof JsonError) return { code: Code.InvalidArgument, message: e.message };
   return { code: Code.Internal, message: 'internal error' };

@@ -22,7 +22,7 @@ export interface ServiceDependencies {
 
 /** How a method is treated before its handler runs. */
 export interface MethodRule<Req> {
-  /** Whether a learner may serve it. `'if'` asks `learnerMay`. */
+  /** Whether a learner may serve this request; absent: none. */
   readonly learner?: ((request: Req) => boolean) | undefined;
 }
 

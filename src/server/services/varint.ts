@@ -49,11 +49,3 @@ export function writeBigVarint(buf: Uint8Array, at: number, value: bigint): numb
   buf[at++] = Number(rest);
   return at;
 }
-
-/** One field of varint type as bytes of its own; empty when the value is the default. `tag` below 128. */
-export function varintField(tag: number, value: number): Uint8Array {
-  const out = Buffer.allocUnsafe(1 + varintSize(value));
-  out[0] = tag;
-  writeVarint(out, 1, value);
-  return out;
-}
