@@ -39,7 +39,7 @@ export function parseTimeout(text: string): number | string {
   let value = 0;
   for (let i = 0; i < text.length - 1; i++) {
     const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return `strconv.ParseInt: parsing ${JSON.stringify(text.slice(0, -1))}: invalid syntax`;
+    if (digit < 0 || digit > 9) return `strconv.ParseUint: parsing ${JSON.stringify(text.slice(0, -1))}: invalid syntax`;
     value = value * 10 + digit;
   }
   return value * unit;

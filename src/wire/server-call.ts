@@ -562,11 +562,13 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     if (this.done) return;
     const held = this.#reader?.heldBytes ?? 0;
     const unary = this.#entry.unary !== undefined;
-    if (held > 0) {
-      // grpc-go: a cut body is "unexpected EOF" (13 on streams), a cut prefix plain "EOF".
-      if (unary && this.#messages > 0) return;
-      const message = held < 5 ? 'EOF' : 'unexpected EOF';
-      this.refuse({ code: unary ? Code.Unknown : Code.Internal, message: unary ? message : 'unexpected EOF' });
+    // grpc-go: a cut body is "unexpected EOF" (13 on streams); a cut prefix counts as if it had not come.
+    if (held > 0 && unary) {
+      if (this.#messages === 0) this.refuse({ code: Code.Unknown, message: held < 5 ? 'EOF' : 'unexpected EOF' });
+      return;
+    }
+    if (held >= 5) {
+      this.refuse({ code: Code.Internal, message: 'unexpected EOF' });
       return;
     }
     if (this.#messages === 0 && !this.#entry.method.requestStream) {
