@@ -23,7 +23,7 @@ import type { Init } from '../api/proto-io.ts';
 import { prefixEnd, utf8 } from '../base/bytes.ts';
 import type { CallOptions } from '../wire/channel.ts';
 import { Connection } from './connection.ts';
-import { KeptLease, LeaseKeeper } from './lease.ts';
+import { LeaseKeeper, type KeptLease } from './lease.ts';
 import type { ClientOptions } from './options.ts';
 import { WatchClient, type Watcher } from './watch.ts';
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemberProcess, oneMember, reference, run, top, type Ran } from '../support/member.ts';
+import { oneMember, reference, run, top, type MemberProcess, type Ran } from '../support/member.ts';
 
 let member: MemberProcess & { remove(): Promise<void> };
 beforeAll(async () => {

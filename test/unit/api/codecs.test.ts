@@ -1,7 +1,6 @@
 // Generated codecs agree with protobufjs on every message type, for random contents, both ways; and survive what a client may send.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import { loadRoot } from '../../../scripts/generate-api.mjs';
 import { enumValues, messageFields, type FieldRow } from '../../../src/api/gen/schema.ts';
@@ -18,7 +17,8 @@ import * as v3electionpb from '../../../src/api/gen/v3electionpb.ts';
 import * as v3lockpb from '../../../src/api/gen/v3lockpb.ts';
 import * as walpb from '../../../src/api/gen/walpb.ts';
 
-type AnyMessage = Record<string, unknown>;
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+type AnyMessage = Record<string, {} | undefined>;
 const codecs = [authpb, etcdserverpb, leasepb, membershippb, mvccpb, raftpb, snappb, v3electionpb, v3lockpb, walpb]
   .flatMap((m) => Object.values(m) as unknown[])
   .filter((v): v is Codec<AnyMessage> => typeof v === 'object' && v !== null && 'typeName' in v);
@@ -31,7 +31,7 @@ function pick<T>(values: readonly T[], random: SeededRandom): T {
   return values[random.u32() % values.length]!;
 }
 
-function randomValue(row: FieldRow, random: SeededRandom, depth: number): unknown {
+function randomValue(row: FieldRow, random: SeededRandom, depth: number): NonNullable<unknown> {
   const [, , , kind, type] = row;
   const edge = pick(edges, random);
   switch (kind) {
@@ -83,7 +83,7 @@ function plain(name: string, message: AnyMessage, wireNames: boolean): AnyMessag
   const out: AnyMessage = {};
   for (const [, wire, key, kind, type, repeated] of messageFields[name]!) {
     const value = message[wireNames ? wire : key];
-    const one = (v: unknown): unknown => {
+    const one = (v: unknown): NonNullable<unknown> | undefined => {
       if (v === undefined || v === null) return undefined;
       if (kind === 'message') return plain(type, v as AnyMessage, wireNames);
       if (kind === 'bytes') return Buffer.from(v as Uint8Array).toString('hex');
@@ -160,7 +160,7 @@ describe('generated codecs', () => {
 
   it('bound the nesting depth', () => {
     // A txn inside a txn inside a txn …: field 2 (success) holding field 4 (request_txn).
-    let body = Buffer.alloc(0);
+    let body: Buffer = Buffer.alloc(0);
     const wrap = (tag: number, b: Buffer): Buffer => {
       const w = Buffer.alloc(b.length + 6);
       let n = 0;
