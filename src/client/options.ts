@@ -31,7 +31,7 @@ export interface ClientOptions {
   readonly balance?: 'round-robin' | 'random' | 'least-pending' | undefined;
 }
 
-/** Reads one endpoint. @throws TypeError when it is none. */
+/** Reads one endpoint. @throws TypeError when it is empty. */
 export function parseEndpoint(text: string, tls: boolean): ChannelTarget {
   const trimmed = text.trim();
   const match = /^([a-z]+):\/\/(.*)$/.exec(trimmed);
@@ -50,6 +50,7 @@ export function parseEndpoint(text: string, tls: boolean): ChannelTarget {
     case 'unixs':
       return { text: trimmed, address: rest, secure: true, unix: true };
     default:
-      throw new TypeError(`bad endpoint "${text}": unknown scheme ${scheme}`);
+      // No scheme of ours: a name that nobody will be found under, as etcd's client has it. Such an endpoint is away, and the others serve.
+      return { text: trimmed, address: trimmed, secure: tls, unix: false };
   }
 }

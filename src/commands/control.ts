@@ -7,3 +7,5 @@ export async function runControl(program: string, args: readonly string[]): Prom
   // At once: open connections and timers have nothing left to do.
   process.exit(code);
 }
+
+export { runProgram };

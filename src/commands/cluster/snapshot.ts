@@ -6,7 +6,7 @@ import { ioText } from '../frame/io-text.ts';
 import type { Invocation } from '../frame/invocation.ts';
 import { stdout } from '../frame/output.ts';
 import { progress } from '../frame/progress.ts';
-import { rpcText } from '../frame/rpc-failure.ts';
+import { rawRpcText } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 
 const interrupted = (text: string, cause?: unknown): CommandError => new CommandError(ExitCode.Interrupted, text, { cause });
@@ -19,10 +19,12 @@ const sectorBytes = 512;
 async function download(inv: Invocation, fd: number): Promise<string> {
   const client = await inv.client();
   let version = '';
-  // The stream begins within the command's timeout and may then last as long as it takes.
+  // The server is there within the command's timeout; the stream may then last as long as it takes, unless a limit was asked for.
   await client.call(Maintenance.status, {}, { timeoutMs: inv.commandTimeoutMs });
   const { createHash } = await import('node:crypto');
-  const { stream } = await client.connection.stream(Maintenance.snapshot, {});
+  const { stream } = await client.connection.stream(Maintenance.snapshot, {
+    timeoutMs: inv.flags.given('command-timeout') ? inv.commandTimeoutMs : undefined,
+  });
   const meter = progress('snapshot');
   let bytes = 0;
   let held = Buffer.alloc(0);
@@ -74,7 +76,7 @@ async function saveSnapshot(inv: Invocation, file: string): Promise<string> {
   } catch (error) {
     closeSync(fd);
     rmSync(part, { force: true });
-    if (error instanceof RpcError) throw interrupted(rpcText(error), error);
+    if (error instanceof RpcError) throw interrupted(rawRpcText(error), error);
     if (error instanceof CommandError) throw error;
     throw interrupted(ioText(error));
   }

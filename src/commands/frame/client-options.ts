@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import type { ClientOptions } from '../../client/options.ts';
 import type { ChannelTls } from '../../wire/channel-options.ts';
-import { connectHttp2 } from '../../wire/http2-channel.ts';
 import { badArgs, CommandError, ExitCode } from './exit.ts';
 import type { Flags } from './flags.ts';
 import { ioText } from './io-text.ts';
@@ -13,6 +12,8 @@ const responseBytesMax = 2 ** 31 - 1;
 
 /** @throws CommandError for unreadable files, contradicting flags, or no endpoints. */
 export async function clientOptions(flags: Flags): Promise<ClientOptions> {
+  // Node's HTTP/2 is a third of the start-up: commands that need no server do without.
+  const { connectHttp2 } = await import('../../wire/http2-channel.ts');
   const endpoints = await endpointsOf(flags);
   const tls = tlsOf(flags);
   const login = await loginOf(flags);

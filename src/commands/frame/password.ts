@@ -7,13 +7,15 @@ const interrupt = 3;
 const endOfInput = 4;
 const backspaces = new Set([8, 127]);
 
+/** Shared: a second question is answered by the second line. */
+const piped = new StdinLines();
+
 /** @throws CommandError when there is nobody to ask. */
 export async function askPassword(prompt: string): Promise<string> {
   const { ReadStream, isatty } = await import('node:tty');
   stdout(prompt);
   if (!isatty(0)) {
-    const lines = new StdinLines();
-    const line = lines.next() ?? lines.rest;
+    const line = piped.next() ?? piped.rest;
     stdout('\n');
     return line.replace(/\r$/, '');
   }

@@ -17,6 +17,12 @@ export function rpcText(error: unknown): string {
   return `rpc error: code = ${codeNames[error.code] ?? `Code(${error.code})`} desc = ${error.message}`;
 }
 
+/** As `rpcText`, for streams whose errors etcd's client does not look up in its table. */
+export function rawRpcText(error: RpcError): string {
+  if (error.code === Code.DeadlineExceeded) return 'context deadline exceeded';
+  return `rpc error: code = ${codeNames[error.code] ?? `Code(${error.code})`} desc = ${error.message}`;
+}
+
 /** What ends the command when the call failed. Bugs pass through. */
 export function rpcFailure(error: unknown, exit: number = ExitCode.Error): Error {
   if (error instanceof CommandError) return error;
