@@ -120,6 +120,8 @@ class LogContent {
   #hardState: HardState = { term: 0, vote: 0n, commit: 0 };
   readonly #entries: Entry[] = [];
   readonly #snapshots: WalSnapshot[] = [];
+  /** Term of the newest entry met at the start's own index, 0 when none was. */
+  #startEntryTerm = 0;
 
   constructor(start: WalSnapshot) {
     this.#start = start;
@@ -147,7 +149,10 @@ class LogContent {
 
   #entry(entry: Entry): void {
     const at = entry.Index - this.#start.index - 1;
-    if (at < 0) return;
+    if (at < 0) {
+      if (entry.Index === this.#start.index) this.#startEntryTerm = entry.Term;
+      return;
+    }
     const entries = this.#entries;
     if (at > entries.length) throw new Misplaced(`entry ${entry.Index} follows entry ${this.#start.index + entries.length}`, 'gap');
     if (at !== 0 && entry.Term < (entries[at - 1] as Entry).Term)
@@ -173,6 +178,20 @@ class LogContent {
     if (snapshot.index === this.#start.index && snapshot.term !== this.#start.term)
       throw new Misplaced(`the log knows snapshot ${snapshot.index} with term ${snapshot.term}`, 'snapshot-mismatch');
     this.#snapshots.push(snapshot);
+    this.#dropPhantoms(snapshot);
+  }
+
+  /**
+   * A received snapshot takes the place of the whole log. Entries that lay behind its index were written under another history, unless the entry
+   * at that very index is the snapshot's own (then it is a snapshot of what this log holds). They must not come back as the log's tail: they would
+   * break log matching, as their term may be that of entries which the leader has at other indexes.
+   */
+  #dropPhantoms({ index, term }: WalSnapshot): void {
+    const entries = this.#entries;
+    const behind = index - this.#start.index;
+    if (behind < 0 || behind >= entries.length) return;
+    const own = behind === 0 ? this.#startEntryTerm : (entries[behind - 1] as Entry).Term;
+    if (own !== term) entries.length = behind;
   }
 
   result(): Omit<Replay, 'torn'> {

@@ -86,8 +86,10 @@ function live(m: Machine, ledger: Ledger, random: SeededRandom, steps: number): 
   for (let i = 0; i < steps; i++) {
     const kind = random.u32() % 10;
     if (kind === 0 && ledger.commitAsked > 0) {
-      const snapshot = { index: 1 + (random.u32() % ledger.commitAsked), term, confState };
-      wal.saveSnapshot(snapshot, () => ledger.ackedSnapshots.push(snapshot.index));
+      const index = 1 + (random.u32() % ledger.commitAsked);
+      // A snapshot of what is in this log has its entry's term.
+      const snapshot = { index, term: ledger.ackedEntries.get(index)?.Term ?? 0, confState };
+      wal.saveSnapshot(snapshot, () => ledger.ackedSnapshots.push(index));
     } else if (kind === 1) {
       ledger.commitAsked = Math.max(ledger.commitAsked, Math.min(ledger.ackedLast, ledger.commitAsked + 1 + (random.u32() % 5)));
       wal.save([], state(term, ledger.commitAsked, BigInt(term)), false, () => {});

@@ -143,6 +143,37 @@ describe('saving and opening', () => {
     expect(codeOf(() => WAL.open(m.options, { index: 4, term: 2 }))).toBe('snapshot-mismatch');
   });
 
+  test('entries of another history behind a received snapshot do not come back', async () => {
+    // Received: what the log holds at its index is of another term, or nothing.
+    for (const last of [6, 10]) {
+      const m = machine();
+      const wal = WAL.create(m.options, metadata);
+      await saved(m, wal, entries(1, last, 1), state(1, 3));
+      const snapshot = { index: 7, term: 2, confState };
+      wal.saveSnapshot(snapshot, () => undefined);
+      await saved(m, wal, [], state(2, 7));
+      await closed(m, wal);
+      expect(readWal(m.disk, dir, snapshot)).toMatchObject({ entries: [], lastIndex: 7 });
+      const longer = readWal(m.disk, dir, noSnapshot);
+      expect(longer.lastIndex).toBe(Math.min(last, 7));
+      const again = WAL.open(m.options, snapshot);
+      await saved(m, again.wal, entries(8, 9, 2), state(2, 9));
+      await closed(m, again.wal);
+      expect(readWal(m.disk, dir, snapshot).entries.map((e) => [e.Index, e.Term])).toEqual([
+        [8, 2],
+        [9, 2],
+      ]);
+    }
+    // An own one: what lies behind it stays.
+    const m = machine();
+    const wal = WAL.create(m.options, metadata);
+    await saved(m, wal, entries(1, 10, 1), state(1, 8));
+    wal.saveSnapshot({ index: 7, term: 1, confState }, () => undefined);
+    await closed(m, wal);
+    expect(readWal(m.disk, dir, { index: 7, term: 1 }).lastIndex).toBe(10);
+    expect(readWal(m.disk, dir, noSnapshot).lastIndex).toBe(10);
+  });
+
   test('a snapshot above the commit index does not count', async () => {
     const m = machine();
     const wal = WAL.create(m.options, metadata);
