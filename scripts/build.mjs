@@ -101,15 +101,17 @@ export async function buildAll({ types = false } = {}) {
   renameSync(join(dist, 'cli.cjs.new'), join(dist, 'cli.cjs'));
   for (const old of readdirSync(dist)) if (/^cli-.*\.cache$/.test(old)) rmSync(join(dist, old), { force: true });
   execFileSync(process.execPath, [join(top, 'scripts/code-cache.cjs'), join(dist, 'cli.cjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const workers = join(src, 'host/workers');
-  if (existsSync(workers))
-    await build({
-      ...common,
-      entryPoints: readdirSync(workers)
+  // Those of the process, and those that need the server's rooms.
+  const workers = ['host/workers', 'workers'].map((d) => join(src, d)).filter((d) => existsSync(d));
+  await build({
+    ...common,
+    entryPoints: workers.flatMap((d) =>
+      readdirSync(d)
         .filter((f) => f.endsWith('.ts'))
-        .map((f) => join(workers, f)),
-      outdir: join(dist, 'workers'),
-    });
+        .map((f) => ({ in: join(d, f), out: f.replace(/\.ts$/, '') })),
+    ),
+    outdir: join(dist, 'workers'),
+  });
   if (types)
     execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', join(top, 'tsconfig.build.json')], {
       stdio: 'inherit',

@@ -167,7 +167,12 @@ describe('tidy', () => {
   });
 
   it('every file is used', () => {
-    const entries = new Set(['main.ts', 'client/index.ts', 'server/embed.ts', ...files.filter((f) => f.startsWith('host/workers/'))]);
+    const entries = new Set([
+      'main.ts',
+      'client/index.ts',
+      'server/embed.ts',
+      ...files.filter((f) => f.startsWith('host/workers/') || f.startsWith('workers/')),
+    ]);
     const used = new Set(imports.filter((i) => i.to.startsWith('.')).map(resolveLocal));
     expect(files.filter((f) => !used.has(f) && !entries.has(f))).toEqual([]);
   });

@@ -15,6 +15,7 @@ import { processFigures } from '../host/process-figures.ts';
 import { RealClock } from '../host/real-clock.ts';
 import { RealDisk } from '../host/real-disk.ts';
 import { RealRandom } from '../host/real-random.ts';
+import { storeBuilder } from '../host/store-builder.ts';
 import { parseTokenOptions } from './auth/token-options.ts';
 import { buildConfig } from './config/build-config.ts';
 import { readOptions } from './config/options.ts';
@@ -96,6 +97,7 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Emb
       }),
       runtime: { name: `node${process.versions.node}`, os: process.platform, arch: process.arch, cpus: 1, argv: process.argv },
       figures: processFigures,
+      ...(options.dataDir === undefined ? {} : { buildStore: storeBuilder({ unsafeNoFsync: config.unsafeNoFsync }) }),
       listen,
       onFatal:
         options.onFatal ??
