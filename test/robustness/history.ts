@@ -3,10 +3,14 @@
  * the same.
  */
 import { expect } from 'vitest';
-import { type Client, op, rpc, type KeyValue } from '../../src/client/index.ts';
+import { type Client, Code, EtcdError, op, rpc, type KeyValue } from '../../src/client/index.ts';
 import { startMember, type EmbeddedMember } from '../../src/server/embed.ts';
-import { isAmbiguous } from './writes.ts';
 import { until } from '../support/member.ts';
+
+/** Whether a failed write may yet have happened. */
+export function isAmbiguous(error: unknown): boolean {
+  return error instanceof EtcdError && (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded);
+}
 
 /** One change of one key; `value` undefined deletes. */
 export interface Change {

@@ -6,8 +6,7 @@ import { request } from 'node:http';
 import { SeededRandom } from '../../src/base/random.ts';
 import { type Client, connect, rpc } from '../../src/client/index.ts';
 import { freePorts, oneMember, until, type MemberProcess } from '../support/member.ts';
-import { History, type Change } from './history.ts';
-import { isAmbiguous } from './writes.ts';
+import { History, isAmbiguous, type Change } from './history.ts';
 
 const rounds = Number(process.env['TSETCD_KILL_ROUNDS'] ?? 1);
 const seed = Number(process.env['TSETCD_SEED'] ?? Date.now() % 1_000_000);
