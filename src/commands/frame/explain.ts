@@ -29,6 +29,8 @@ function chain(error: unknown): string {
 /** Undefined when there is nothing to add. */
 export function explain(error: CommandError, inv: Invocation): string | undefined {
   const cause = error.cause;
+  // The offline tools say themselves what to try.
+  if (cause instanceof Error && 'hint' in cause) return typeof cause.hint === 'string' ? cause.hint : undefined;
   if (!(cause instanceof RpcError)) return undefined;
   const reason = byReason[reasonOf(cause.status)];
   if (reason !== undefined) return reason;

@@ -25,7 +25,7 @@ export async function runProgram(program: string, argv: readonly string[], env: 
     const { utilRoot, utilFlags } = await import('../util/tree.ts');
     const name = program === 'etcdutl' ? program : `${program} util`;
     const args = program === 'etcdutl' ? argv : argv.slice(1);
-    return runTree({ program: name, root: utilRoot, globals: utilFlags, env }, args);
+    return runTree({ program: name, root: treeFor(utilRoot, program !== 'etcdutl'), globals: utilFlags, env }, args);
   }
   const own = program !== 'etcdctl';
   const { root } = await import('../tree.ts');

@@ -131,5 +131,7 @@ export function formatSize(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3 + 1e-12));
   const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${units[power]}`;
+  // Go rounds a half to the even side.
+  const whole = value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
+  return `${value < 10 ? value.toFixed(1) : whole} ${units[power]}`;
 }

@@ -6,6 +6,8 @@ import type { ServerConfig } from '../config/config.ts';
 const dirMode = 0o700;
 /** What etcd or we put directly into the data directory. */
 const knownNames = new Set(['member', 'fixtures']);
+/** A file in `member` while an offline tool still fills the directory. */
+export const incompleteMark = 'incomplete';
 
 export interface DataPaths {
   readonly dataDir: string;
@@ -53,11 +55,16 @@ export function openDataDir(disk: Disk, paths: DataPaths, log: Log): DiskLock {
   const lock = disk.lock(`${paths.memberDir}/lock`);
   if (lock === undefined) throw new DataDirBusy(`the data directory ${paths.dataDir} is in use by another process`);
   try {
+    if (disk.stat(`${paths.memberDir}/${incompleteMark}`) !== undefined) {
+      throw new DataRefused(
+        `${paths.dataDir} is incomplete: a restore or a conversion into it did not come to its end; remove the directory and do it again`,
+      );
+    }
     makeDir(disk, paths.snapDir, log);
     const backend = disk.stat(paths.backendDir);
     if (backend !== undefined && !backend.isDirectory) {
       throw new DataRefused(
-        `${paths.backendDir} is a bbolt file of etcd; convert the data directory with: tsetcd util migrate --data-dir ${paths.dataDir}`,
+        `${paths.backendDir} is a bbolt file of etcd; make a data directory of tsetcd from it with: tsetcd util migrate-from-etcd --data-dir ${paths.dataDir} --to NEW`,
       );
     }
   } catch (error) {

@@ -32,6 +32,9 @@ export class SnapshotClosedError extends Error {
   }
 }
 
+/** What is read of a store. */
+export type SnapshotView = Pick<BackendView, 'rows' | 'entries' | 'release'>;
+
 interface Layout {
   readonly root: number;
   readonly pages: number;
@@ -39,7 +42,7 @@ interface Layout {
 
 export class BoltSnapshot {
   readonly #clock: Pick<Clock, 'mono' | 'defer'>;
-  readonly #view: BackendView;
+  readonly #view: SnapshotView;
   #layout: Promise<Layout> | undefined;
   #writing: Generator<void, Layout> | undefined;
   #out: PieceOut | undefined;
@@ -48,7 +51,7 @@ export class BoltSnapshot {
   #closed = false;
 
   /** Takes over the view. */
-  constructor(options: { readonly view: BackendView; readonly clock: Pick<Clock, 'mono' | 'defer'> }) {
+  constructor(options: { readonly view: SnapshotView; readonly clock: Pick<Clock, 'mono' | 'defer'> }) {
     this.#clock = options.clock;
     this.#view = options.view;
   }

@@ -9,13 +9,22 @@ const mainMax = 2 ** 48 - 1;
 const subMax = 2 ** 32 - 2;
 
 /** What a store of either kind shows to those that copy or hash it. */
-export type StoreContent = Pick<BackendView, 'rows' | 'entries'>;
+export interface StoreContent extends Pick<BackendView, 'rows' | 'entries'> {
+  /** Where it lies, for messages. */
+  readonly path: string;
+  /** As `entries`, one by one. */
+  walk(bucket: BucketName): Iterable<[Uint8Array, Uint8Array]>;
+}
 
 export class BoltStore implements StoreContent {
   readonly reader: BoltReader;
 
   constructor(reader: BoltReader) {
     this.reader = reader;
+  }
+
+  get path(): string {
+    return this.reader.path;
   }
 
   /** Buckets that etcd's store does not have; nothing reads them. */
@@ -35,7 +44,6 @@ export class BoltStore implements StoreContent {
     return list;
   }
 
-  /** As `entries`, one by one. */
   *walk(bucket: BucketName): Generator<[Uint8Array, Uint8Array]> {
     const cursor = this.reader.cursor(bucket);
     if (cursor === undefined) return;

@@ -1,11 +1,11 @@
 /**
- * Content of a bbolt file into a backend under construction: restore, migration, a received snapshot. Runs in slices, so that it may share
+ * Content of a store, mostly a bbolt file, into a backend under construction: restore, migration, a received snapshot. Runs in slices, so that it may share
  * the event loop. Started anew after a crash: a build that was not finished counts for nothing.
  */
 import type { Clock } from '../../../base/clock.ts';
 import { bucketNames, type BackendBuilder, type BucketName, type Row } from '../backend.ts';
 import { BoltError } from './bolt-reader.ts';
-import type { BoltStore } from './bolt-store.ts';
+import type { StoreContent } from './bolt-store.ts';
 
 /** Time that one slice may take on the event loop. */
 const sliceMs = 2;
@@ -22,12 +22,14 @@ export interface ImportOptions {
   readonly entry?: (bucket: BucketName, key: Uint8Array, value: Uint8Array) => Uint8Array | undefined;
   /** Looked at between slices: true ends the import with `ImportCancelled`. */
   readonly cancelled?: () => boolean;
-  /** Rows so far, after each slice. */
-  readonly progress?: (rows: number) => void;
+  /** Bytes of rows so far, after each slice. */
+  readonly progress?: (bytes: number) => void;
 }
 
 export interface Imported {
   readonly rows: number;
+  /** Of the rows' values. */
+  readonly bytes: number;
   /** The newest row, undefined without any. */
   readonly last: Pick<Row, 'main' | 'sub'> | undefined;
 }
@@ -37,15 +39,15 @@ export class ImportCancelled extends Error {
 }
 
 /** Hands over everything but does not `finish` the builder: the caller may add to it. @throws BoltError, ImportCancelled, DiskError */
-export async function importBolt(store: BoltStore, builder: BackendBuilder, options: ImportOptions): Promise<Imported> {
+export async function importBolt(store: StoreContent, builder: BackendBuilder, options: ImportOptions): Promise<Imported> {
   const { clock } = options;
-  const result = { rows: 0, last: undefined as Imported['last'] };
+  const result = { rows: 0, bytes: 0, last: undefined as Imported['last'] };
   const work = copy(store, builder, options, result);
   for (;;) {
     const until = clock.mono() + (options.sliceMs ?? sliceMs);
     do if (work.next().done === true) return result;
     while (clock.mono() < until);
-    options.progress?.(result.rows);
+    options.progress?.(result.bytes);
     await new Promise<void>((resolve) => clock.defer(resolve));
     if (options.cancelled?.() === true) throw new ImportCancelled('the import was cancelled');
   }
@@ -53,10 +55,10 @@ export async function importBolt(store: BoltStore, builder: BackendBuilder, opti
 
 /** Yields where a slice may end. */
 function* copy(
-  store: BoltStore,
+  store: StoreContent,
   builder: BackendBuilder,
   options: ImportOptions,
-  result: { rows: number; last: Imported['last'] },
+  result: { rows: number; bytes: number; last: Imported['last'] },
 ): Generator<void> {
   let spent = 0;
   for (const bucket of bucketNames) {
@@ -73,6 +75,7 @@ function* copy(
   for (let row = rows.next(); row !== undefined; row = rows.next()) {
     builder.addRow(row);
     result.rows++;
+    result.bytes += row.value.length;
     result.last = row;
     spent += 1 + Math.floor(row.value.length / bytesPerRow);
     if (spent < rowsPerClockLook) continue;
@@ -82,8 +85,8 @@ function* copy(
 }
 
 /** The meta entries that the backend itself reads. */
-function checkMeta(store: BoltStore, key: Uint8Array, value: Uint8Array): void {
+function checkMeta(store: StoreContent, key: Uint8Array, value: Uint8Array): void {
   const name = Buffer.from(key).toString('latin1');
   const wrong = (name === 'consistent_index' || name === 'term') && (value.length !== 8 || value[0] !== 0 || (value[1] as number) > 0x1f);
-  if (wrong) throw new BoltError({ path: store.reader.path, what: `bucket meta: ${name} is no raft index or term` });
+  if (wrong) throw new BoltError({ path: store.path, what: `bucket meta: ${name} is no raft index or term` });
 }
