@@ -13,9 +13,12 @@
  *   6 u16  leaf, branch: number of cells; overflow: bytes used
  *   8 u16  leaf, branch: start of the cell area (4096 when empty)
  *  10 u16  leaf, branch: bytes of dead cells inside the cell area
- *  12 u32  overflow: next page of the chain, 0 = last
+ *  12 u32  overflow: next page of the chain, 0 = last; leaf, branch: bytes that all keys of the page have in common (the first cell of a branch
+ *          left out)
  *
- * Leaf and branch: a slot array (u16 offset of each cell, sorted by cell order) follows the header; cells fill the page from its end.
+ * Leaf and branch: a slot array follows the header, sorted by cell order; cells fill the page from its end. A slot is the u16 offset of the cell
+ * and a u32 "head": the four bytes of the key behind the common ones, big-endian, zeros where it ends. A search compares heads, which lie
+ * together, and looks at few cells, which do not: most of a lookup's time is waiting for memory.
  *
  * Cell order: key bytes ascending, then revision descending: the newest version of a key comes first.
  *
@@ -39,6 +42,7 @@
  */
 export const pageBytes = 4096;
 export const pageHeader = 16;
+export const slotBytes = 6;
 export const overflowData = pageBytes - pageHeader;
 /** Bits of one bitmap page. */
 export const bitmapBits = (pageBytes - pageHeader) * 8;

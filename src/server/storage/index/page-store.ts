@@ -131,9 +131,9 @@ export class PageStore {
   get dirtyPages(): number {
     return this.#dirtyCount;
   }
-  /** Beyond this a checkpoint should start early: half the cache stays for clean pages and for changes made while it is written. */
+  /** Beyond this a checkpoint should start early: a quarter of the cache stays for clean pages. */
   get dirtyPagesMax(): number {
-    return this.#framesMax >> 1;
+    return this.#framesMax - (this.#framesMax >> 2);
   }
   get livePages(): number {
     return this.#pageCount - 1 - this.#freePages.length;

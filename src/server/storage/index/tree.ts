@@ -22,6 +22,7 @@ import {
   pageHeader,
   pageType,
   revisionMax,
+  slotBytes,
   subMax,
 } from './page-format.ts';
 import { frameBase, frameChunk } from './page-store.ts';
@@ -93,7 +94,7 @@ export class Tree {
       const last = v.getUint16(base + 6, true) - 1;
       this.#pathPage[this.#depth] = id;
       this.#pathIndex[this.#depth] = last;
-      id = v.getUint32(base + v.getUint16(base + pageHeader + 2 * last, true) + 13, true);
+      id = v.getUint32(base + v.getUint16(base + pageHeader + slotBytes * last, true) + 13, true);
     }
     this.#enterLeaf(id);
     this.index = this.#count;
@@ -254,13 +255,13 @@ export class Tree {
       const v = this.#store.views[frameChunk(f)] as DataView;
       const base = frameBase(f);
       for (let i = this.#pathIndex[level] as number; i-- > 0;)
-        sum += v.getUint32(base + v.getUint16(base + pageHeader + 2 * i, true) + 17, true);
+        sum += v.getUint32(base + v.getUint16(base + pageHeader + slotBytes * i, true) + 17, true);
     }
     const f = this.#store.fetch(this.leaf);
     const b = this.#store.chunks[frameChunk(f)] as Buffer;
     const v = this.#store.views[frameChunk(f)] as DataView;
     const base = frameBase(f);
-    for (let i = 0; i < this.index; i++) sum += weight(b[base + v.getUint16(base + pageHeader + 2 * i, true)] as number);
+    for (let i = 0; i < this.index; i++) sum += weight(b[base + v.getUint16(base + pageHeader + slotBytes * i, true)] as number);
     return sum;
   }
 
@@ -284,16 +285,32 @@ export class Tree {
       const n = v.getUint16(base + 6, true);
       let used = 0;
       const leaf = b[base + 4] === pageType.leaf;
+      const header = leaf ? leafCellHeader : branchCellHeader;
+      const prefix = v.getUint32(base + 12, true);
       const children: { child: number; count: number }[] = [];
       for (let i = 0; i < n; i++) {
-        const c = base + v.getUint16(base + pageHeader + 2 * i, true);
+        const c = base + v.getUint16(base + pageHeader + slotBytes * i, true);
         used += leaf ? leafSize(b, v, c) : branchSize(b, v, c);
+        if (leaf || i > 0) {
+          const inline = v.getUint16(c + 1, true);
+          const other = base + v.getUint16(base + pageHeader + slotBytes * (n - 1), true) + header;
+          invariant(
+            inline >= prefix && b.compare(b, other, other + prefix, c + header, c + header + prefix) === 0,
+            'keys of a page share its prefix',
+            { id, i },
+          );
+          invariant(
+            v.getUint32(base + pageHeader + slotBytes * i + 2, true) === headAt(b, c + header, prefix, inline),
+            'slots have the heads of their keys',
+            { id, i },
+          );
+        }
         if (!leaf) children.push({ child: v.getUint32(c + 13, true), count: v.getUint32(c + 17, true) });
       }
       invariant(used + v.getUint16(base + 10, true) === pageBytes - v.getUint16(base + 8, true), 'cells and holes fill the cell area', {
         id,
       });
-      invariant(pageHeader + 2 * n <= v.getUint16(base + 8, true), 'slots and cells do not meet', { id });
+      invariant(pageHeader + slotBytes * n <= v.getUint16(base + 8, true), 'slots and cells do not meet', { id });
       if (!leaf) {
         invariant(n > 0, 'a branch has children', { id });
         let sum = 0;
@@ -347,28 +364,39 @@ export class Tree {
       // Leaf: first cell ≥ target. Branch: first cell > target; the child before it holds the target. The first child has no lower bound.
       let lo = leaf ? 0 : 1;
       let hi = count;
-      while (lo < hi) {
-        const mid = (lo + hi) >>> 1;
-        const c = base + v.getUint16(base + pageHeader + 2 * mid, true);
-        const inline = v.getUint16(c + 1, true);
-        const k = c + header;
-        const m = inline < n ? inline : n;
+      if (lo < hi) {
+        const prefix = v.getUint32(base + 12, true);
         let i = same;
-        while (i < m && b[k + i] === key[i]) i++;
-        let d: number;
-        if (i < m) d = (b[k + i] as number) - (key[i] as number);
-        else if ((b[c] as number) & cellFlag.longKey) {
-          d = this.#compareKey(b, v, c, header, key);
-          if (d === 0) d = compareRevision(v, c, main, sub);
-        } else d = inline !== n ? inline - n : compareRevision(v, c, main, sub);
-        if (d < 0 || (d === 0 && !leaf)) {
-          lo = mid + 1;
-          sameLo = i;
-        } else {
-          hi = mid;
-          sameHi = i;
+        if (i < prefix) {
+          const k = base + v.getUint16(base + pageHeader + slotBytes * lo, true) + header;
+          const m = prefix < n ? prefix : n;
+          while (i < m && b[k + i] === key[i]) i++;
+          // Outside of what the keys of the page have in common, the target comes before or behind them all.
+          if (i < prefix) {
+            if (i < n && (b[k + i] as number) < (key[i] as number)) lo = count;
+            else hi = lo;
+          }
         }
-        same = sameLo < sameHi ? sameLo : sameHi;
+        // Of a long key only the inline part counts, on both sides.
+        const head = headOf(key, prefix, n < inlineKeyMax ? n : inlineKeyMax);
+        while (lo < hi) {
+          const mid = (lo + hi) >>> 1;
+          const slot = base + pageHeader + slotBytes * mid;
+          const cellHead = v.getUint32(slot + 2, true);
+          let d: number;
+          if (cellHead !== head) d = cellHead < head ? -1 : 1;
+          else d = this.#compareFrom(b, v, base + v.getUint16(slot, true), header, prefix, key, main, sub);
+          if (d < 0 || (d === 0 && !leaf)) lo = mid + 1;
+          else hi = mid;
+        }
+        // What both neighbours share with the target, all below the child share.
+        if (!leaf) {
+          const left = lo > 1 ? this.#sharedFrom(b, v, base, lo - 1, header, key, same) : sameLo;
+          const right = lo < count ? this.#sharedFrom(b, v, base, lo, header, key, same) : sameHi;
+          sameLo = left;
+          sameHi = right;
+          same = left < right ? left : right;
+        }
       }
       if (leaf) {
         this.leaf = id;
@@ -378,15 +406,41 @@ export class Tree {
         this.view = v;
         this.#base = base;
         this.#depth = depth;
-        if (lo < count) this.cell = base + v.getUint16(base + pageHeader + 2 * lo, true);
+        if (lo < count) this.cell = base + v.getUint16(base + pageHeader + slotBytes * lo, true);
         return;
       }
       invariant(depth < depthMax, 'the tree is not that deep');
       this.#pathPage[depth] = id;
       this.#pathIndex[depth] = lo - 1;
       depth++;
-      id = v.getUint32(base + v.getUint16(base + pageHeader + 2 * (lo - 1), true) + 13, true);
+      id = v.getUint32(base + v.getUint16(base + pageHeader + slotBytes * (lo - 1), true) + 13, true);
     }
+  }
+
+  /** Cell order, when key and cell have the first `from` bytes in common. */
+  #compareFrom(b: Buffer, v: DataView, c: number, header: number, from: number, key: Uint8Array, main: number, sub: number): number {
+    const n = key.length;
+    const inline = v.getUint16(c + 1, true);
+    const k = c + header;
+    const m = inline < n ? inline : n;
+    let i = from;
+    while (i < m && b[k + i] === key[i]) i++;
+    if (i < m) return (b[k + i] as number) - (key[i] as number);
+    if ((b[c] as number) & cellFlag.longKey) {
+      const d = this.#compareKey(b, v, c, header, key);
+      if (d !== 0) return d;
+    } else if (inline !== n) return inline - n;
+    return compareRevision(v, c, main, sub);
+  }
+
+  /** How many bytes a cell's key and another have in common, at least `from`. */
+  #sharedFrom(b: Buffer, v: DataView, base: number, index: number, header: number, key: Uint8Array, from: number): number {
+    const c = base + v.getUint16(base + pageHeader + slotBytes * index, true);
+    const inline = v.getUint16(c + 1, true);
+    const m = inline < key.length ? inline : key.length;
+    let i = from;
+    for (const k = c + header; i < m && b[k + i] === key[i];) i++;
+    return i;
   }
 
   #compareKey(b: Buffer, v: DataView, c: number, header: number, key: Uint8Array): number {
@@ -410,7 +464,7 @@ export class Tree {
   }
 
   #aim(): void {
-    this.cell = this.#base + this.view.getUint16(this.#base + pageHeader + 2 * this.index, true);
+    this.cell = this.#base + this.view.getUint16(this.#base + pageHeader + slotBytes * this.index, true);
   }
 
   #nextLeaf(): boolean {
@@ -463,7 +517,7 @@ export class Tree {
     const f = this.#store.fetch(this.#pathPage[level] as number);
     const v = this.#store.views[frameChunk(f)] as DataView;
     const base = frameBase(f);
-    return v.getUint32(base + v.getUint16(base + pageHeader + 2 * (this.#pathIndex[level] as number), true) + 13, true);
+    return v.getUint32(base + v.getUint16(base + pageHeader + slotBytes * (this.#pathIndex[level] as number), true) + 13, true);
   }
 
   #touchLeaf(): void {
@@ -476,7 +530,7 @@ export class Tree {
       const f = this.#store.touch(this.#pathPage[level] as number);
       const v = this.#store.views[frameChunk(f)] as DataView;
       const base = frameBase(f);
-      const at = base + v.getUint16(base + pageHeader + 2 * (this.#pathIndex[level] as number), true) + 17;
+      const at = base + v.getUint16(base + pageHeader + slotBytes * (this.#pathIndex[level] as number), true) + 17;
       v.setUint32(at, v.getUint32(at, true) + delta, true);
     }
   }
@@ -489,7 +543,7 @@ export class Tree {
     const leaf = b[base + 4] === pageType.leaf;
     let sum = 0;
     for (let i = v.getUint16(base + 6, true); i-- > 0;) {
-      const c = base + v.getUint16(base + pageHeader + 2 * i, true);
+      const c = base + v.getUint16(base + pageHeader + slotBytes * i, true);
       sum += leaf ? weight(b[c] as number) : v.getUint32(c + 17, true);
     }
     return sum;
@@ -537,20 +591,34 @@ export class Tree {
   #place(b: Buffer, v: DataView, base: number, index: number, cell: Buffer, size: number): boolean {
     const n = v.getUint16(base + 6, true);
     let upper = v.getUint16(base + 8, true);
-    const lower = pageHeader + 2 * n;
-    if (upper - lower < size + 2) {
+    const lower = pageHeader + slotBytes * n;
+    if (upper - lower < size + slotBytes) {
       const holes = v.getUint16(base + 10, true);
-      if (upper - lower + holes < size + 2) return false;
+      if (upper - lower + holes < size + slotBytes) return false;
       this.#squeeze(b, v, base);
       upper = v.getUint16(base + 8, true);
     }
     const at = upper - size;
     moveBytes(cell, 0, b, base + at, size);
-    const slot = base + pageHeader + 2 * index;
-    if (index < n) b.copyWithin(slot + 2, slot, base + lower);
+    const slot = base + pageHeader + slotBytes * index;
+    if (index < n) b.copyWithin(slot + slotBytes, slot, base + lower);
     v.setUint16(slot, at, true);
     v.setUint16(base + 6, n + 1, true);
     v.setUint16(base + 8, at, true);
+    const leaf = b[base + 4] === pageType.leaf;
+    const first = leaf ? 0 : 1;
+    const prefix = v.getUint32(base + 12, true);
+    const k = base + at + (leaf ? leafCellHeader : branchCellHeader);
+    const inline = v.getUint16(base + at + 1, true);
+    // With the keys that were there the page's prefix holds; the new key may not have it.
+    let shares = n > first && inline >= prefix;
+    if (shares && prefix > 0) {
+      const other = index === first ? first + 1 : first;
+      const o = base + v.getUint16(base + pageHeader + slotBytes * other, true) + (leaf ? leafCellHeader : branchCellHeader);
+      for (let i = prefix; shares && i-- > 0;) shares = b[k + i] === b[o + i];
+    }
+    if (shares) v.setUint32(slot + 2, headAt(b, k, prefix, inline), true);
+    else setHeads(b, v, base);
     return true;
   }
 
@@ -563,11 +631,11 @@ export class Tree {
     const old = new DataView(copy.buffer, copy.byteOffset, pageBytes);
     let upper = pageBytes;
     for (let i = 0; i < n; i++) {
-      const c = old.getUint16(pageHeader + 2 * i, true);
+      const c = old.getUint16(pageHeader + slotBytes * i, true);
       const size = leaf ? leafSize(copy, old, c) : branchSize(copy, old, c);
       upper -= size;
       moveBytes(copy, c, b, base + upper, size);
-      v.setUint16(base + pageHeader + 2 * i, upper, true);
+      v.setUint16(base + pageHeader + slotBytes * i, upper, true);
     }
     v.setUint16(base + 8, upper, true);
     v.setUint16(base + 10, 0, true);
@@ -595,7 +663,7 @@ export class Tree {
     // The separator: just enough of the right page's first key to tell it from the left page's last.
     const lb = this.bytes;
     const lv = this.view;
-    const last = this.#base + lv.getUint16(this.#base + pageHeader + 2 * (lv.getUint16(this.#base + 6, true) - 1), true);
+    const last = this.#base + lv.getUint16(this.#base + pageHeader + slotBytes * (lv.getUint16(this.#base + 6, true) - 1), true);
     const first = rbase + rv.getUint16(rbase + pageHeader, true);
     const lastKey = this.#cellKey(lb, lv, last, leafCellHeader);
     const firstKey = this.#cellKey(rb, rv, first, leafCellHeader);
@@ -628,7 +696,7 @@ export class Tree {
     const v = store.views[frameChunk(f)] as DataView;
     const base = frameBase(f);
     const index = this.#pathIndex[level] as number;
-    v.setUint32(base + v.getUint16(base + pageHeader + 2 * index, true) + 17, this.#countPage(left), true);
+    v.setUint32(base + v.getUint16(base + pageHeader + slotBytes * index, true) + 17, this.#countPage(left), true);
     const size = this.#branchCell(key, main, sub, right, this.#countPage(right));
     if (this.#place(b, v, base, index + 1, this.#scratch, size)) return;
 
@@ -657,7 +725,7 @@ export class Tree {
     const half = (pageBytes - v.getUint16(base + 8, true) - v.getUint16(base + 10, true)) >> 1;
     let sum = 0;
     for (let i = 0; i < n; i++) {
-      const c = base + v.getUint16(base + pageHeader + 2 * i, true);
+      const c = base + v.getUint16(base + pageHeader + slotBytes * i, true);
       sum += leaf ? leafSize(b, v, c) : branchSize(b, v, c);
       if (sum >= half) return Math.min(Math.max(i + 1, 1), n - 1);
     }
@@ -671,11 +739,11 @@ export class Tree {
     let m = tv.getUint16(tbase + 6, true);
     let upper = tv.getUint16(tbase + 8, true);
     for (let i = from; i < n; i++) {
-      const c = base + v.getUint16(base + pageHeader + 2 * i, true);
+      const c = base + v.getUint16(base + pageHeader + slotBytes * i, true);
       const size = leaf ? leafSize(b, v, c) : branchSize(b, v, c);
       upper -= size;
       moveBytes(b, c, tb, tbase + upper, size);
-      tv.setUint16(tbase + pageHeader + 2 * m++, upper, true);
+      tv.setUint16(tbase + pageHeader + slotBytes * m++, upper, true);
       moved += size;
     }
     tv.setUint16(tbase + 6, m, true);
@@ -683,6 +751,8 @@ export class Tree {
     v.setUint16(base + 6, from, true);
     v.setUint16(base + 10, v.getUint16(base + 10, true) + moved, true);
     if (moved > 0) this.#squeeze(b, v, base);
+    setHeads(b, v, base);
+    setHeads(tb, tv, tbase);
   }
 
   /** A copy of a cell's whole key. */
@@ -743,11 +813,11 @@ export class Tree {
     const index = this.#pathIndex[level] as number;
     for (const l of [index - 1, index]) {
       if (l < 0 || l + 1 >= n) continue;
-      const left = pv.getUint32(pbase + pv.getUint16(pbase + pageHeader + 2 * l, true) + 13, true);
-      const right = pv.getUint32(pbase + pv.getUint16(pbase + pageHeader + 2 * (l + 1), true) + 13, true);
+      const left = pv.getUint32(pbase + pv.getUint16(pbase + pageHeader + slotBytes * l, true) + 13, true);
+      const right = pv.getUint32(pbase + pv.getUint16(pbase + pageHeader + slotBytes * (l + 1), true) + 13, true);
       const lf0 = store.fetch(left);
       const rf0 = store.fetch(right);
-      const separator = pbase + pv.getUint16(pbase + pageHeader + 2 * (l + 1), true);
+      const separator = pbase + pv.getUint16(pbase + pageHeader + slotBytes * (l + 1), true);
       const pb = store.chunks[frameChunk(pf)] as Buffer;
       const sum =
         usedBytes(store.views[frameChunk(lf0)] as DataView, frameBase(lf0)) +
@@ -765,7 +835,7 @@ export class Tree {
       if (!leaf) this.#takeSeparator(rb, rv, frameBase(rf), pb, pv, separator);
       this.#moveCells(rb, rv, frameBase(rf), 0, lb, lv, frameBase(lf), leaf);
       store.touch(parent);
-      const at = pbase + pv.getUint16(pbase + pageHeader + 2 * l, true) + 17;
+      const at = pbase + pv.getUint16(pbase + pageHeader + slotBytes * l, true) + 17;
       pv.setUint32(at, this.#countPage(left), true);
       this.#removeBranch(parent, l + 1, leaf);
       store.free(right);
@@ -795,7 +865,7 @@ export class Tree {
     const b = this.#store.chunks[frameChunk(f)] as Buffer;
     const v = this.#store.views[frameChunk(f)] as DataView;
     const base = frameBase(f);
-    const c = base + v.getUint16(base + pageHeader + 2 * index, true);
+    const c = base + v.getUint16(base + pageHeader + slotBytes * index, true);
     if (freeKey && (b[c] as number) & cellFlag.longKey)
       this.#freeOverflow(v.getUint32(c + branchCellHeader + v.getUint16(c + 1, true) + 4, true));
     removeCell(b, v, base, index, branchSize(b, v, c));
@@ -845,6 +915,50 @@ export class Tree {
   }
 }
 
+/** Four bytes of a key behind its first `prefix`, as a number that compares like them. */
+function headOf(key: Uint8Array, prefix: number, n: number): number {
+  if (prefix + 4 <= n)
+    return (
+      (((key[prefix] as number) << 24) |
+        ((key[prefix + 1] as number) << 16) |
+        ((key[prefix + 2] as number) << 8) |
+        (key[prefix + 3] as number)) >>>
+      0
+    );
+  let head = 0;
+  for (let i = 0; i < 4; i++) head = (head << 8) | (prefix + i < n ? (key[prefix + i] as number) : 0);
+  return head >>> 0;
+}
+
+/** As `headOf`, for the inline key that starts at `k`. */
+function headAt(b: Buffer, k: number, prefix: number, inline: number): number {
+  let head = 0;
+  for (let i = 0; i < 4; i++) head = (head << 8) | (prefix + i < inline ? (b[k + prefix + i] as number) : 0);
+  return head >>> 0;
+}
+
+/** Finds what the keys of a page have in common, and fills in the heads. */
+function setHeads(b: Buffer, v: DataView, base: number): void {
+  const n = v.getUint16(base + 6, true);
+  const leaf = b[base + 4] === pageType.leaf;
+  const header = leaf ? leafCellHeader : branchCellHeader;
+  const first = leaf ? 0 : 1;
+  let prefix = 0;
+  if (n > first) {
+    // The keys are sorted: what the first and the last share, all share.
+    const x = base + v.getUint16(base + pageHeader + slotBytes * first, true);
+    const y = base + v.getUint16(base + pageHeader + slotBytes * (n - 1), true);
+    const m = Math.min(v.getUint16(x + 1, true), v.getUint16(y + 1, true));
+    while (prefix < m && b[x + header + prefix] === b[y + header + prefix]) prefix++;
+  }
+  v.setUint32(base + 12, prefix, true);
+  for (let i = first; i < n; i++) {
+    const slot = base + pageHeader + slotBytes * i;
+    const c = base + v.getUint16(slot, true);
+    v.setUint32(slot + 2, headAt(b, c + header, prefix, v.getUint16(c + 1, true)), true);
+  }
+}
+
 /** Order of a cell's revision and another: the newer one first. */
 function compareRevision(v: DataView, c: number, main: number, sub: number): number {
   const cellMain = v.getUint16(c + 3, true) * 4294967296 + v.getUint32(c + 5, true);
@@ -867,7 +981,7 @@ function branchSize(b: Buffer, v: DataView, c: number): number {
 }
 
 function usedBytes(v: DataView, base: number): number {
-  return pageHeader + 2 * v.getUint16(base + 6, true) + pageBytes - v.getUint16(base + 8, true) - v.getUint16(base + 10, true);
+  return pageHeader + slotBytes * v.getUint16(base + 6, true) + pageBytes - v.getUint16(base + 8, true) - v.getUint16(base + 10, true);
 }
 
 /** Between different memory; a loop is cheaper than a call for the size of most cells. */
@@ -878,8 +992,8 @@ function moveBytes(from: Buffer, at: number, to: Buffer, target: number, size: n
 
 function removeCell(b: Buffer, v: DataView, base: number, index: number, size: number): void {
   const n = v.getUint16(base + 6, true);
-  const slot = base + pageHeader + 2 * index;
-  b.copyWithin(slot, slot + 2, base + pageHeader + 2 * n);
+  const slot = base + pageHeader + slotBytes * index;
+  b.copyWithin(slot, slot + slotBytes, base + pageHeader + slotBytes * n);
   v.setUint16(base + 6, n - 1, true);
   v.setUint16(base + 10, v.getUint16(base + 10, true) + size, true);
   if (n === 1) {

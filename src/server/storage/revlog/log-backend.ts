@@ -72,7 +72,7 @@ export const defaultBackendOptions: BackendOptions = {
   batchIntervalMs: 100,
   batchOps: 10_000,
   segmentBytes: 64 * 1024 * 1024,
-  cacheBytes: 96 * 1024 * 1024,
+  cacheBytes: 128 * 1024 * 1024,
   checkpointBytes: 32 * 1024 * 1024,
 };
 
@@ -572,7 +572,7 @@ export class LogBackend implements Backend {
     for (const file of log.files) {
       if (file === tail || file.last < start.segment) continue;
       const from = file.first === start.segment ? start.offset : headerRecordBytes;
-      this.#replay(file, from, file.end, false);
+      this.#replay(file, from, file.end, false, true);
     }
     const from = tail.first === start.segment ? start.offset : headerRecordBytes;
     this.#replayTail(tail, from);
@@ -583,7 +583,7 @@ export class LogBackend implements Backend {
     tail.sealed = false;
     tail.end = found.end;
     if (from === headerRecordBytes) resetRows(tail);
-    this.#replay(tail, from, found.end, true);
+    this.#replay(tail, from, found.end, true, false);
     if (tail.file.size() > found.end) {
       tail.file.truncate(found.end);
       tail.file.sync();
@@ -644,7 +644,7 @@ export class LogBackend implements Backend {
     const tail = log.tail;
     for (const file of log.files) {
       if (file === tail) continue;
-      if (file.sealed) this.#replay(file, headerRecordBytes, file.end, false);
+      if (file.sealed) this.#replay(file, headerRecordBytes, file.end, false, true);
       else this.#replayLive(file);
       if (!file.original) this.#markFooterDead(file);
     }
@@ -661,8 +661,9 @@ export class LogBackend implements Backend {
     this.#bytesSinceCheckpoint = this.#o.checkpointBytes;
   }
 
-  #replay(file: LogFile, from: number, to: number, tail: boolean): void {
-    walkRecords(file, from, to, true, (b, at, offset) => this.#applyRecord(file, b, at, offset, tail));
+  /** `note` = the file's row statistics are made anew; `check` = its checksums were not checked just now. */
+  #replay(file: LogFile, from: number, to: number, note: boolean, check: boolean): void {
+    walkRecords(file, from, to, check, (b, at, offset) => this.#applyRecord(file, b, at, offset, note));
   }
 
   /** Replays a segment that is partly in memory. */
@@ -763,7 +764,7 @@ export class LogBackend implements Backend {
       const row = this.#log.findIn(file, v.main, v.sub);
       if (row !== undefined) this.#log.markDead(file, row.offset, row.size);
     }
-    file.killedSince?.push(v.main, v.sub);
+    this.#log.killsSince?.push(v.main, v.sub);
   }
 
   #flushKills(): void {
@@ -1014,7 +1015,7 @@ export class LogBackend implements Backend {
     if (this.#o.verify === true) this.#verifyOrRepair();
     const requests = this.#checkpointWanted.splice(0);
     const snapshot = requests.some((r) => r.snapshot) ? this.#log.snapshot(this.#o.clock.mono()) : undefined;
-    if (snapshot !== undefined) for (const f of this.#log.files) f.killedSince = [];
+    if (snapshot !== undefined) this.#log.killsSince = [];
     this.#bytesSinceCheckpoint = 0;
     const end = this.#commitEnd;
     this.#bulk ??= this.#disk.thread('revlog-bulk');
@@ -1109,9 +1110,10 @@ export class LogBackend implements Backend {
       this.#corruptSegments.add(error.path);
     } else if (error instanceof IndexPageError || error instanceof SnapshotExpiredError) {
       this.#o.log.warn('a rewrite was given up', { path: this.#dir, error: error.message });
-    } else this.#o.clock.defer(() => {
-      throw error;
-    });
+    } else
+      this.#o.clock.defer(() => {
+        throw error;
+      });
   }
   /** Segments that a rewrite found damaged: left as they are, so that reads of sound rows go on. */
   readonly #corruptSegments = new Set<string>();
@@ -1181,7 +1183,7 @@ export class LogBackend implements Backend {
       }
     } finally {
       snapshot.release();
-      for (const f of this.#log.files) f.killedSince = undefined;
+      this.#log.killsSince = undefined;
     }
   }
 

@@ -115,8 +115,6 @@ export class LogFile {
   pins = 0;
   /** Replaced by a rewrite; goes when the last pin goes. */
   retired = false;
-  /** Revisions that died since its rewrite began. */
-  killedSince: number[] | undefined;
 
   constructor(path: string, file: DiskFile, header: SegmentHeader) {
     this.path = path;

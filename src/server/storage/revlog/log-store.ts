@@ -70,7 +70,14 @@ export class LogStore {
 
   setPages(pages: PageStore): void {
     this.#pages = pages;
+    this.pagesEpoch++;
   }
+  /** Goes up when the index, and with it the bits of dead rows, is made anew. */
+  pagesEpoch = 0;
+  /** Revisions that died since the checkpoint before a rewrite, main and sub in turn; undefined when none is under way. */
+  killsSince: number[] | undefined;
+  /** The stretch last searched for a row: kills and lookups of moved rows go through one after another. */
+  #searched: { file: LogFile; from: number; bytes: Buffer } | undefined;
 
   get tail(): LogFile {
     const f = this.files[this.files.length - 1];
@@ -207,12 +214,19 @@ export class LogStore {
 
   /** @throws CorruptError when the stretch that would hold it is damaged */
   findIn(file: LogFile, main: number, sub: number): FoundRow | undefined {
+    if (file.rows === 0 || main < file.firstMain || main > file.lastMain) return undefined;
     const directory = this.#directoryOf(file);
     const i = directory.find(main, sub);
     if (i < 0) return undefined;
     const from = directory.offset(i, file.end);
     const to = directory.offset(i + 1, file.end);
-    const b = this.readStretch(file, from, to);
+    let b: Buffer;
+    if (this.#searched?.file === file && this.#searched.from === from && this.#searched.bytes.length === to - from)
+      b = this.#searched.bytes;
+    else {
+      b = this.readStretch(file, from, to);
+      this.#searched = { file, from, bytes: b };
+    }
     let at = 0;
     while (at + recordHeader <= b.length) {
       const size = b.readUInt32LE(at + 4);
@@ -375,6 +389,7 @@ export class LogStore {
   }
 
   #drop(file: LogFile): void {
+    if (this.#searched?.file === file) this.#searched = undefined;
     this.#retired.delete(file);
     this.#gone(file);
   }

@@ -35,6 +35,8 @@ import type { LogStore } from './log-store.ts';
 
 /** Bytes read and copied in one slice: about 1 ms with checksums. */
 const sliceBytes = 512 * 1024;
+/** Kills looked up in the new file in one slice: about 1 ms. */
+const sliceKills = 250;
 /** Output not yet on the disk. */
 const inFlightBytesMax = 4 * 1024 * 1024;
 
@@ -71,11 +73,16 @@ class Rewrite {
   #inFlight = 0;
   #scheduled = false;
   #ended = false;
+  /** Place in the list of kills up to which they are marked in the new file. */
+  #marked = 0;
+  readonly #marks: { readonly offset: number; readonly size: number }[] = [];
+  #pagesEpoch: number;
 
   constructor(options: RewriteOptions, resolve: (file: LogFile) => void, reject: (error: unknown) => void) {
     this.#o = options;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#pagesEpoch = options.log.pagesEpoch;
     const { files, dir, disk } = options;
     const first = files[0] as LogFile;
     const last = files[files.length - 1] as LogFile;
@@ -194,38 +201,24 @@ class Rewrite {
     });
   }
 
-  /** All rows are on the disk. What died meanwhile goes into the footer, once it is durable that it died. */
+  /** All rows are on the disk. What died meanwhile is marked in the new file, in slices, and goes into its footer once that is durable. */
   #finish(): void {
     this.#ended = true;
     this.#o.finalizing(true);
-    const killed = this.#o.files.flatMap((f) => f.killedSince ?? []);
+    this.#out.sealed = true;
+    // What was killed by now is durable when this commit is; later kills are replayed behind every checkpoint there is.
+    const kills = this.#kills.length;
     this.#o.committed().then(
-      () => {
-        try {
-          this.#seal(killed);
-        } catch (error) {
-          this.#o.finalizing(false);
-          this.#fail(error);
-        }
-      },
-      (error: unknown) => {
-        this.#o.finalizing(false);
-        this.#fail(error);
-      },
+      () => this.#guard(() => this.#catchUp(kills, () => this.#seal())),
+      (error: unknown) => this.#fail(error),
     );
   }
 
-  #seal(killed: readonly number[]): void {
-    const { log, files, dir, thread, finalizing } = this.#o;
+  /** Writes footer and name, then takes the place of the old files. */
+  #seal(): void {
+    const { dir, thread } = this.#o;
     const out = this.#out;
-    out.sealed = true;
-    const offsets: number[] = [];
-    for (let i = 0; i < killed.length; i += 2) {
-      const row = log.findIn(out, killed[i] as number, killed[i + 1] as number);
-      if (row !== undefined) offsets.push(row.offset);
-    }
-    const footer = out.finish(offsets);
-    failpoint('rewriteBeforeSwap');
+    const footer = out.finish(this.#marks.map((m) => m.offset));
     thread.submit(
       [
         { kind: 'write', file: out.file, bytes: footer, position: out.end },
@@ -235,28 +228,71 @@ class Rewrite {
       ],
       (error) => {
         if (error !== undefined) {
-          finalizing(false);
           this.#fail(error);
           return;
         }
-        failpoint('rewriteAfterSwap');
         out.path = this.#finalName;
-        const all = files.flatMap((f) => f.killedSince ?? []);
-        log.replace(files, out);
-        out.killedSince = all;
-        for (let i = 0; i < all.length; i += 2) {
-          const row = log.findIn(out, all[i] as number, all[i + 1] as number);
-          if (row !== undefined) log.markDead(out, row.offset, row.size);
-        }
-        finalizing(false);
-        this.#resolve(out);
+        this.#guard(() => this.#swap());
       },
     );
+  }
+
+  /** When few marks are left, makes them and exchanges the files, in one turn. */
+  #swap(): void {
+    if (this.#kills.length - this.#marked > 2 * sliceKills) {
+      this.#catchUp(this.#kills.length, () => this.#swap());
+      return;
+    }
+    this.#mark(this.#kills.length);
+    this.#o.log.replace(this.#o.files, this.#out);
+    this.#o.finalizing(false);
+    this.#resolve(this.#out);
+  }
+
+  /** The kills since the checkpoint, main and sub in turn; grows. */
+  get #kills(): readonly number[] {
+    return this.#o.log.killsSince ?? [];
+  }
+
+  /** Marks kills up to a place in the list in slices, then goes on. */
+  #catchUp(upTo: number, then: () => void): void {
+    this.#mark(Math.min(upTo, this.#marked + 2 * sliceKills));
+    if (this.#marked >= upTo) then();
+    else this.#o.clock.defer(() => this.#guard(() => this.#catchUp(upTo, then)));
+  }
+
+  #mark(upTo: number): void {
+    const { log } = this.#o;
+    const out = this.#out;
+    if (this.#pagesEpoch !== log.pagesEpoch) {
+      // The index was made anew, and the marks that were in its pages are gone.
+      this.#pagesEpoch = log.pagesEpoch;
+      out.bitmaps = [];
+      out.deadBytes = 0;
+      for (const m of this.#marks) log.markDead(out, m.offset, m.size);
+    }
+    const kills = this.#kills;
+    for (; this.#marked < upTo; this.#marked += 2) {
+      const row = log.findIn(out, kills[this.#marked] as number, kills[this.#marked + 1] as number);
+      if (row === undefined) continue;
+      log.markDead(out, row.offset, row.size);
+      this.#marks.push({ offset: row.offset, size: row.size });
+    }
+  }
+
+  #guard(fn: () => void): void {
+    try {
+      fn();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #fail(error: unknown): void {
     this.#ended = true;
     const out = this.#out;
+    this.#o.finalizing(false);
+    if (this.#pagesEpoch === this.#o.log.pagesEpoch) this.#o.log.freeBits(out);
     try {
       this.#o.thread.submit([{ kind: 'unlink', path: out.path }], () => {
         out.file.close();

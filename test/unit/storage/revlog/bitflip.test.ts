@@ -95,7 +95,8 @@ function flipAll(image: Image, ops: readonly Op[], only: (name: string) => boole
         else tally.same++;
         backend.abandon();
       } catch (error) {
-        if (!(error instanceof CorruptError)) throw new Error(`${name}: byte ${bit >> 3}, bit ${bit & 7} of ${bytes.length}`, { cause: error });
+        if (!(error instanceof CorruptError))
+          throw new Error(`${name}: byte ${bit >> 3}, bit ${bit & 7} of ${bytes.length}`, { cause: error });
         expect(error.path).toContain(dir);
         tally.refused++;
       }
