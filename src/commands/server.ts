@@ -11,6 +11,7 @@ import { processFigures } from '../host/process-figures.ts';
 import { RealClock } from '../host/real-clock.ts';
 import { RealDisk } from '../host/real-disk.ts';
 import { RealRandom } from '../host/real-random.ts';
+import { TlsFilesError } from '../host/tls-files-error.ts';
 import { storeBuilder } from '../host/store-builder.ts';
 import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-options.ts';
 import { BootstrapError } from '../server/bootstrap/bootstrap.ts';
@@ -211,6 +212,7 @@ function startupFailure(log: HostLog, error: unknown): never {
     log.fatal('refused the data directory', { error });
   else if (error instanceof DataDirBusy) log.fatal('failed to lock the data directory', { error });
   else if (error instanceof DiskError) log.fatal('failed to use the data directory', { error, path: error.path, errno: error.code });
+  else if (error instanceof TlsFilesError) log.fatal(error.summary, { error });
   else if (isListenError(error)) log.fatal('discovery failed', { error: listenText(error) });
   else log.fatal('failed to start', { error, stack: error instanceof Error ? error.stack : undefined });
   exitWith(log, exitCodeOf(error));
@@ -247,7 +249,13 @@ function exitCodeOf(error: unknown): number {
     return ExitCode.DataRefused;
   if (error instanceof WalError) return error.code === 'locked' ? ExitCode.Startup : ExitCode.DataRefused;
   if (error instanceof DiskError) return ExitCode.Disk;
-  if (error instanceof BootstrapError || error instanceof DataDirBusy || error instanceof TokenOptionsError || isListenError(error))
+  if (
+    error instanceof BootstrapError ||
+    error instanceof DataDirBusy ||
+    error instanceof TokenOptionsError ||
+    error instanceof TlsFilesError ||
+    isListenError(error)
+  )
     return ExitCode.Startup;
   return ExitCode.Internal;
 }

@@ -70,6 +70,9 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Emb
   };
   const { config } = buildConfig(readOptions({ argv, env: {}, readFile: noFiles, parseYaml: noFiles }));
 
+  if (options.dataDir === undefined && config.clientTls.auto)
+    throw new Error('auto-tls keeps its certificate in a data directory: give one');
+
   const clock = new RealClock();
   const random = new RealRandom();
   const disk = options.dataDir === undefined ? new MemoryDisk(clock) : new RealDisk({ unsafeNoFsync: config.unsafeNoFsync });

@@ -15,7 +15,8 @@ import type { HttpHandler } from '../wire/http.ts';
 import type { UpgradeHandler } from '../wire/http.ts';
 import { InProcessChannel } from '../wire/in-process.ts';
 import { defaultWireLimits, type WireLimits } from '../wire/limits.ts';
-import type { Listener } from '../wire/listener.ts';
+import type { TlsFiles } from '../host/tls-files.ts';
+import type { Listener, ListenerTls } from '../wire/listener.ts';
 import { BucketAlarmStore } from './alarm/bucket-alarm-store.ts';
 import { Applier } from './apply/applier.ts';
 import { BackendQuota } from './apply/quota.ts';
@@ -28,6 +29,7 @@ import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
 import { installDatabase } from './bootstrap/received-database.ts';
 import type { ServerConfig } from './config/config.ts';
 import { featureGates } from './config/flag-table.ts';
+import { isSecureUrl } from './config/tls.ts';
 import { serverVersion } from './config/usage.ts';
 import type { DurableLog, SnapshotFiles } from './consensus/durable.ts';
 import { Member } from './consensus/member.ts';
@@ -138,6 +140,8 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const walThread = disk.thread('wal');
   undo.push(() => walThread.close());
   const ports = listen ? await reservePorts(config, log, undo) : { client: [], http: [], peer: [], metrics: [] };
+  // Files that cannot be used keep the member from starting before it touches any data.
+  const tls = listen ? await openTls(config, log) : undefined;
   const paths = dataPaths(config);
   const initialized = isInitialized(disk, paths);
   logStart(options, initialized);
@@ -265,7 +269,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     tokens: options.tokens,
     hasher: options.hasher,
     bcryptCost: config.bcryptCost,
-    certificateUsers: false,
+    certificateUsers: config.clientTls.clientCertAuth,
     log,
   });
   undo.push(() => auth.close());
@@ -379,7 +383,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     'listen-metrics-urls': config.listenMetricsUrls,
   });
 
-  const front = listen ? await openFront(options, member, table, metrics) : undefined;
+  const front = listen ? await openFront(options, member, table, metrics, tls) : undefined;
   if (front !== undefined) {
     for (const port of ports.metrics) {
       log.info('serving metrics', { address: port.url });
@@ -427,16 +431,17 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   undo.push(() => compaction.stop());
 
   if (front !== undefined) {
-    const insecure = 'serving client traffic insecurely; this is strongly discouraged!';
+    const serving = (port: ReservedPort): string =>
+      isSecureUrl(port.url) ? 'serving client traffic securely' : 'serving client traffic insecurely; this is strongly discouraged!';
     for (const port of ports.client) {
       log.info('ready to serve client requests');
       undo.push(front.serveClients(port));
-      log.info(insecure, { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
+      log.info(serving(port), { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
     }
     for (const port of ports.http) {
       log.info('ready to serve client requests');
       undo.push(front.serveHttp(port));
-      log.info(insecure, { traffic: 'http', address: addressText(port.url) });
+      log.info(serving(port), { traffic: 'http', address: addressText(port.url) });
     }
   }
   log.debug('started', { took: formatDuration(clock.mono() - started) });
@@ -477,7 +482,22 @@ interface Front {
   serveMetrics(port: ReservedPort): () => Promise<void>;
 }
 
-async function openFront(options: ServerOptions, member: Member, table: HandlerTable, metrics: ServerMetrics): Promise<Front> {
+/** The client side's certificates; undefined when nothing is served by TLS. */
+async function openTls(config: ServerConfig, log: Log): Promise<TlsFiles | undefined> {
+  const { auto } = config.clientTls;
+  if (!auto && ![...config.listenClientUrls, ...config.listenClientHttpUrls, ...config.listenMetricsUrls].some(isSecureUrl))
+    return undefined;
+  const { clientTls } = await import('./tls-sides.ts');
+  return clientTls(config, log);
+}
+
+async function openFront(
+  options: ServerOptions,
+  member: Member,
+  table: HandlerTable,
+  metrics: ServerMetrics,
+  tls: TlsFiles | undefined,
+): Promise<Front> {
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
   const onHandlerError = handlerErrors(log, options.onFatal);
@@ -507,15 +527,19 @@ async function openFront(options: ServerOptions, member: Member, table: HandlerT
     hostWhitelist: config.hostWhitelist,
     argv: runtime.argv,
   };
+  // Metrics ports compare a client's certificate with its address, as etcd does; client ports do not.
+  const nameLookup = tls === undefined ? undefined : (await import('./peer/resolve.ts')).peerLookup(() => clock.mono());
+  const secured = (port: ReservedPort): ListenerTls | undefined => (isSecureUrl(port.url) ? tls?.listenerTls() : undefined);
+  const securedMetrics = (port: ReservedPort): ListenerTls | undefined =>
+    isSecureUrl(port.url) ? tls?.listenerTls(nameLookup) : undefined;
+  const http = clientRoutes(routes);
+  const grpcOnly = config.listenClientHttpUrls.length > 0;
+  const http1Only = true;
   return {
-    serveClients: (port) =>
-      serve(
-        port,
-        new Listener({ grpc, http: clientRoutes(routes), upgrade, log, grpcOnly: config.listenClientHttpUrls.length > 0 }),
-        graceMs,
-      ),
-    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http: clientRoutes(routes), upgrade, log, http1Only: true }), 0),
-    serveMetrics: (port) => serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only: true }), 0),
+    serveClients: (port) => serve(port, new Listener({ grpc, http, upgrade, log, grpcOnly, tls: secured(port) }), graceMs),
+    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http, upgrade, log, http1Only, tls: secured(port) }), 0),
+    serveMetrics: (port) =>
+      serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only, tls: securedMetrics(port) }), 0),
   };
 }
 

@@ -22,6 +22,7 @@ import { Http2Binding } from './http2-server.ts';
 import type { HttpHandler, UpgradeHandler } from './http.ts';
 import { NativeBinding } from './native-server.ts';
 import type { GrpcServer } from './server-call.ts';
+import { handshakeError } from './tls-words.ts';
 
 export interface ListenAddress {
   /** TCP: host (an IP, a name, or empty for all interfaces) and port (0 picks one). */
@@ -37,8 +38,8 @@ export interface ListenerTls {
   readonly options: TlsOptions;
   /** Called before each handshake; return new material when files have changed, else undefined. A throw closes the connection. */
   readonly refresh?: (() => SecureContextOptions | undefined) | undefined;
-  /** Looks at a finished handshake (revocation, allowed names); a text refuses the connection and is logged. */
-  readonly verify?: ((socket: TLSSocket) => string | undefined) | undefined;
+  /** Looks at a finished handshake (revocation, allowed names); a text refuses the connection and is logged. Nothing is read until it is known. */
+  readonly verify?: ((socket: TLSSocket) => string | undefined | Promise<string | undefined>) | undefined;
 }
 
 export interface ListenerOptions {
@@ -46,6 +47,8 @@ export interface ListenerOptions {
   readonly http: HttpHandler;
   readonly upgrade?: UpgradeHandler | undefined;
   readonly tls?: ListenerTls | undefined;
+  /** Who connects here, as the log says it; clients by default. */
+  readonly endpoint?: 'client' | 'peer' | undefined;
   /** Which HTTP/2 binding serves; our own by default. */
   readonly binding?: BindingKind | undefined;
   readonly log?: Log | undefined;
@@ -218,11 +221,7 @@ export class Listener {
     });
     server.on('secureConnection', (socket) => this.#secured(socket, tls));
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-      this.#log.warn('rejected connection on client endpoint', {
-        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-        'server-name': typeof socket.servername === 'string' ? socket.servername : '',
-        error: error.message,
-      });
+      this.#rejected(socket, handshakeError(error), {});
       socket.destroy();
     });
     return server;
@@ -232,15 +231,35 @@ export class Listener {
     socket.on('error', () => socket.destroy());
     const raw = this.#rawOf(socket);
     const settled = raw === undefined ? undefined : pendingTls.get(raw);
-    const refused = tls.verify?.(socket);
-    if (refused !== undefined) {
-      this.#log.warn('rejected connection on client endpoint', {
-        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-        error: refused,
-      });
-      socket.destroy();
-      return;
+    let refused: ReturnType<NonNullable<ListenerTls['verify']>>;
+    try {
+      refused = tls.verify?.(socket);
+    } catch (error) {
+      refused = (error as Error).message;
     }
+    const decide = (reason: string | undefined): void => {
+      if (socket.destroyed) return;
+      if (reason !== undefined) {
+        const verified = socket.authorized ? namesOf(socket.getPeerX509Certificate()?.subjectAltName) : {};
+        this.#rejected(socket, reason, verified);
+        socket.destroy();
+      } else this.#serve(socket, settled);
+    };
+    if (refused instanceof Promise)
+      refused.then(decide, (error: unknown) => decide(error instanceof Error ? error.message : String(error)));
+    else decide(refused);
+  }
+
+  #rejected(socket: TLSSocket, error: string, names: Readonly<Record<string, readonly string[]>>): void {
+    this.#log.warn(`rejected connection on ${this.#options.endpoint ?? 'client'} endpoint`, {
+      'remote-addr': socket.remoteAddress === undefined ? '' : peerOfSocket(socket).address,
+      'server-name': typeof socket.servername === 'string' ? socket.servername : '',
+      ...names,
+      error,
+    });
+  }
+
+  #serve(socket: TLSSocket, settled: (() => void) | undefined): void {
     if (socket.alpnProtocol === 'h2') {
       settled?.();
       this.#http2.accept(socket, undefined, peerOfSocket(socket), true);
@@ -304,6 +323,12 @@ export function peerOfSocket(duplex: Duplex): PeerInfo {
     else if (Array.isArray(name) && typeof name[0] === 'string') commonName = name[0];
   }
   return { address, commonName, viaGateway: false };
+}
+
+/** Alternative names of a certificate, as the log shows them. */
+function namesOf(text: string | undefined): Readonly<Record<string, readonly string[]>> {
+  const of = (kind: string): string[] => (text ?? '').split(', ').flatMap((n) => (n.startsWith(kind) ? [n.slice(kind.length)] : []));
+  return { 'ip-addresses': of('IP Address:'), 'dns-names': of('DNS:') };
 }
 
 function removeSocketFile(path: string): void {

@@ -4,6 +4,7 @@ import type { ServerConfig } from './config.ts';
 import { featureGates, flagTable } from './flag-table.ts';
 import { type FlagValue, flagText, parseFlagValue, parseRetention, parseUrls, splitHostPort, ValueError } from './flag-values.ts';
 import { ConfigError, type Options, type Remark } from './options.ts';
+import { cipherList, isSecureUrl, type TlsConfig, tlsVersion } from './tls.ts';
 
 const electionMsMax = 50_000;
 /** etcd's advice; above it only warns. */
@@ -84,6 +85,10 @@ export function buildConfig(options: Options): BuiltConfig {
     remarks.push({ level: 'warn', message: 'unsafe no-fsync is enabled: a crash of the machine loses acknowledged writes', fields: {} });
   }
 
+  const clientTls = tlsConfig('', { text, bool, list });
+  const peerTls = tlsConfig('peer-', { text, bool, list });
+  checkSchemes(clientTls, { list }, remarks);
+
   const config: ServerConfig = Object.freeze({
     name,
     dataDir,
@@ -140,6 +145,13 @@ export function buildConfig(options: Options): BuiltConfig {
     enableGrpcGateway: bool('enable-grpc-gateway'),
     cors: list('cors').length === 0 ? ['*'] : list('cors'),
     hostWhitelist: list('host-whitelist').length === 0 ? ['*'] : list('host-whitelist'),
+    clientTls,
+    peerTls,
+    cipherSuites: list('cipher-suites'),
+    cipherList: asSetup(() => cipherList(list('cipher-suites'))),
+    tlsMinVersion: tlsVersion(text('tls-min-version')) ?? 'TLSv1.2',
+    tlsMaxVersion: tlsVersion(text('tls-max-version')),
+    selfSignedCertValidityYears: number('self-signed-cert-validity'),
     metricsLevel: text('metrics') === 'extensive' ? 'extensive' : 'basic',
     logLevel: text('log-level'),
     logFormat: text('log-format') === 'console' ? 'console' : 'json',
@@ -226,16 +238,77 @@ function verify({ text, number, list, given }: Access, remarks: Remark[]): void 
   if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
   if (number('compact-hash-check-time') <= 0)
     fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
-  for (const name of [
-    'listen-peer-urls',
-    'listen-client-urls',
-    'listen-client-http-urls',
-    'listen-metrics-urls',
-    'initial-advertise-peer-urls',
-  ]) {
+  for (const name of ['listen-peer-urls', 'initial-advertise-peer-urls']) {
     for (const url of list(name)) {
-      if (/^(https|unixs):/.test(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
+      if (isSecureUrl(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
     }
+  }
+  try {
+    const lowest = tlsVersion(text('tls-min-version'));
+    const highest = tlsVersion(text('tls-max-version'));
+    if (lowest === 'TLSv1.3' && highest === 'TLSv1.2') {
+      fail(`min version (${text('tls-min-version')}) is greater than max version (${text('tls-max-version')})`);
+    }
+    if (lowest === 'TLSv1.3' && list('cipher-suites').length > 0) {
+      fail('cipher suites cannot be configured when only TLS1.3 is enabled');
+    }
+  } catch (error) {
+    fail((error as Error).message);
+  }
+}
+
+function tlsConfig(prefix: '' | 'peer-', { text, bool, list }: Pick<Access, 'text' | 'list'> & { bool(name: string): boolean }): TlsConfig {
+  const client = prefix === '';
+  return Object.freeze({
+    certFile: text(`${prefix}cert-file`),
+    keyFile: text(`${prefix}key-file`),
+    clientCertFile: text(`${prefix}client-cert-file`),
+    clientKeyFile: text(`${prefix}client-key-file`),
+    trustedCaFile: text(`${prefix}trusted-ca-file`),
+    crlFile: text(client ? 'client-crl-file' : 'peer-crl-file'),
+    clientCertAuth: bool(`${prefix}client-cert-auth`),
+    allowedCommonNames: client ? [] : list('peer-cert-allowed-cn'),
+    allowedHostnames: list(client ? 'client-cert-allowed-hostname' : 'peer-cert-allowed-hostname'),
+    skipClientSanVerification: client ? false : bool('peer-skip-client-san-verification'),
+    auto: bool(`${prefix}auto-tls`),
+  });
+}
+
+/** URLs and certificates must fit each other. */
+function checkSchemes(tls: TlsConfig, { list }: Pick<Access, 'list'>, remarks: Remark[]): void {
+  const files = tls.certFile !== '' || tls.keyFile !== '';
+  if (files && tls.auto) remarks.push({ level: 'warn', message: 'ignoring client auto TLS since certs given', fields: {} });
+  const certain = files || tls.auto;
+  for (const url of [...list('listen-client-urls'), ...list('listen-client-http-urls')]) {
+    if (isSecureUrl(url)) {
+      if (certain) continue;
+      throw new ConfigError('setup', `TLS key/cert (--cert-file, --key-file) must be provided for client url ${url} with HTTPS scheme`);
+    }
+    if (certain) {
+      remarks.push({
+        level: 'warn',
+        message: 'scheme is http or unix while key and cert files are present; ignoring key and cert files',
+        fields: { 'client-url': url },
+      });
+    }
+    if (tls.clientCertAuth) {
+      remarks.push({
+        level: 'warn',
+        message: 'scheme is http or unix while --client-cert-auth is enabled; ignoring client cert auth for this URL',
+        fields: { 'client-url': url },
+      });
+    }
+  }
+  if (!certain && list('listen-metrics-urls').some(isSecureUrl)) {
+    throw new ConfigError('setup', 'client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url');
+  }
+}
+
+function asSetup<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new ConfigError('setup', (error as Error).message);
   }
 }
 

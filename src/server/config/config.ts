@@ -1,3 +1,5 @@
+import type { TlsConfig, TlsVersion } from './tls.ts';
+
 /** The frozen configuration of a member. Nothing below reads the environment or argv. Durations in ms, sizes in bytes. */
 export interface ServerConfig {
   readonly name: string;
@@ -58,6 +60,17 @@ export interface ServerConfig {
   readonly cors: readonly string[];
   /** Host names answered to without TLS; `['*']` allows all. */
   readonly hostWhitelist: readonly string[];
+  /** Client ports: who they are and whom they let in. */
+  readonly clientTls: TlsConfig;
+  readonly peerTls: TlsConfig;
+  /** Go's names, as given; empty: the default. */
+  readonly cipherSuites: readonly string[];
+  /** The same for OpenSSL, with the default filled in. */
+  readonly cipherList: string;
+  readonly tlsMinVersion: TlsVersion;
+  /** Undefined: the highest there is. */
+  readonly tlsMaxVersion: TlsVersion | undefined;
+  readonly selfSignedCertValidityYears: number;
   readonly metricsLevel: 'basic' | 'extensive';
   readonly logLevel: string;
   readonly logFormat: 'json' | 'console';
