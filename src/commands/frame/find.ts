@@ -74,7 +74,8 @@ export function findCommand(root: CommandSpec, argv: readonly string[], lookup: 
   }
   if (path.parents.length === 0) {
     const [word] = words(rest, flagsAt(path, lookup.globals, lookup.program));
-    if (word !== undefined) throw new UnknownCommand(`unknown command "${word}" for "${lookup.program}"`, suggestions(root, word));
+    if (word !== undefined)
+      throw new UnknownCommand(`unknown command "${word}" for "${lookup.program.replace(/ util$/, '')}"`, suggestions(root, word));
   }
   return { path, argv: rest };
 }

@@ -89,7 +89,8 @@ function argumentsWrong(path: CommandPath, flags: Flags, program: string): strin
     return `accepts ${spec.argCount} arg(s), received ${flags.args.length}`;
   if (spec.validArgs !== undefined)
     for (const a of flags.args)
-      if (!spec.validArgs.includes(a)) return `invalid argument ${JSON.stringify(a)} for ${JSON.stringify(pathText(program, path))}`;
+      if (!spec.validArgs.includes(a))
+        return `invalid argument ${JSON.stringify(a)} for ${JSON.stringify(pathText(program.replace(/ util$/, ''), path))}`;
   const missing = (spec.required ?? []).filter((name) => !flags.given(name));
   return missing.length === 0 ? undefined : `required flag(s) ${missing.map((m) => JSON.stringify(m)).join(', ')} not set`;
 }

@@ -16,7 +16,8 @@ export const version: CommandSpec = {
     { command: 'version | head -1', about: 'the first alone' },
   ],
   run(inv) {
-    stdout(`${inv.program} version: ${release}\nAPI version: ${apiVersion}\n`);
+    // `tsetcd util` is the program tsetcd.
+    stdout(`${inv.program.replace(/ util$/, '')} version: ${release}\nAPI version: ${apiVersion}\n`);
     return 0;
   },
 };

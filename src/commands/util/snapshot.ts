@@ -1,43 +1,36 @@
 import { badArgs } from '../frame/exit.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { formatSize } from '../text/go-numbers.ts';
-import { formatOf, printListing } from './print.ts';
-import { withTool } from './tool.ts';
+import { checkFormat, printFinding, runTool } from './run-tool.ts';
 
 const status: CommandSpec = {
   name: 'status',
   args: '<filename>',
   summary: 'Show what is in a snapshot file',
   about: [
-    'Reads a snapshot file from its first to its last page and prints a checksum of the content, the newest revision, how many keys are there at it, the size of the database, and the storage version.',
-    'A database file or the directory member/snap/db of a stopped member will do as well. Nothing is changed.',
+    'Shows hash, revision, number of keys, size and version of a snapshot file, a database file, or the database of a data directory.',
   ],
   examples: [
-    { command: 'snapshot status backup.db', about: 'checksum, revision, keys, size, version' },
-    { command: 'snapshot status backup.db -w table', about: 'the same, drawn as a table' },
+    { command: 'snapshot status backup.db', about: 'as one line' },
+    { command: 'snapshot status backup.db -w table', about: 'as a table' },
   ],
   complete: ['files'],
   async run(inv) {
     const [file] = inv.args;
     if (inv.args.length !== 1 || file === undefined) throw badArgs('snapshot status requires exactly one argument');
-    const format = formatOf(inv);
-    const { snapshotStatus } = await import('../../server/offline/snapshot-status.ts');
-    const s = await withTool(inv, 'status', (tool) => snapshotStatus(tool, file));
-    await printListing(format, {
+    checkFormat(inv);
+    const s = await runTool(inv, (offline, tool) => offline.snapshotStatus(tool, file));
+    await printFinding(inv, {
+      simple: [s.hash.toString(16), String(s.revision), String(s.totalKey), formatSize(s.totalSize), s.version],
+      json: { hash: s.hash, revision: s.revision, totalKey: s.totalKey, totalSize: s.totalSize, version: s.version },
       fields: [
-        ['hash', 'Hash', s.hash],
-        ['revision', 'Revision', s.revision],
-        ['totalKey', 'Keys', s.totalKey],
-        ['totalSize', 'Size', s.totalSize],
-        ['version', 'Version', s.version],
+        ['Hash', s.hash],
+        ['Revision', s.revision],
+        ['Keys', s.totalKey],
+        ['Size', s.totalSize],
+        ['Version', s.version],
       ],
-      cells: [
-        ['hash', s.hash.toString(16)],
-        ['revision', String(s.revision)],
-        ['total keys', String(s.totalKey)],
-        ['total size', formatSize(s.totalSize)],
-        ['version', s.version],
-      ],
+      header: ['hash', 'revision', 'total keys', 'total size', 'version'],
     });
     return 0;
   },
@@ -45,28 +38,23 @@ const status: CommandSpec = {
 
 const restore: CommandSpec = {
   name: 'restore',
-  args: '<filename> --data-dir {output dir} [options]',
+  args: '<filename>',
   summary: 'Make a data directory from a snapshot file',
   about: [
-    'Makes the data directory of one member of a new cluster from a snapshot file. Keys with their history, leases, users and alarms are those of the snapshot; members and ids are new, so that the new cluster cannot be mistaken for the old one.',
-    'Every member of the new cluster restores from the same file, with its own --name and --initial-advertise-peer-urls and the same --initial-cluster.',
-    'Clients that keep revisions (watches, caches) must not see an old revision again with other content: --bump-revision with --mark-compacted moves the new cluster beyond all that they have seen.',
+    'Makes the data directory of a member of a new cluster that begins with the data of a snapshot. Each member of the new cluster is restored from the same file, with its own name and peer URLs.',
+    'When clients have seen revisions newer than the snapshot, --bump-revision and --mark-compacted keep these from meaning something else later.',
   ],
   examples: [
-    { command: 'snapshot restore backup.db --data-dir restored', about: 'a cluster of one member' },
+    { command: 'snapshot restore backup.db --data-dir=/var/lib/tsetcd', about: 'a cluster of one member' },
     {
       command:
-        'snapshot restore backup.db --name m1 --initial-cluster m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380 --initial-advertise-peer-urls http://10.0.0.1:2380',
-      about: 'the first member of two, in m1.etcd',
-    },
-    {
-      command: 'snapshot restore backup.db --bump-revision 1000000000 --mark-compacted',
-      about: 'with revisions that no client has seen',
+        'snapshot restore backup.db --name=m1 --initial-cluster=m1=http://a:2380,m2=http://b:2380 --initial-advertise-peer-urls=http://a:2380',
+      about: 'the first of two members',
     },
   ],
   flags: [
-    { name: 'bump-revision', type: 'uint', value: 'N', usage: 'add this much to the newest revision' },
-    { name: 'data-dir', type: 'string', value: 'DIR', usage: 'directory to make; NAME.etcd when empty', complete: 'files' },
+    { name: 'bump-revision', type: 'uint', usage: 'raise the newest revision by so much' },
+    { name: 'data-dir', type: 'string', value: 'DIR', usage: 'the new data directory; NAME.etcd when not given', complete: 'files' },
     {
       name: 'initial-advertise-peer-urls',
       type: 'string',
@@ -79,30 +67,41 @@ const restore: CommandSpec = {
       type: 'string',
       default: 'default=http://localhost:2380',
       value: 'LIST',
-      usage: 'all members of the new cluster, as NAME=URL,…',
+      usage: 'members of the new cluster, as NAME=URL',
     },
-    { name: 'initial-cluster-token', type: 'string', default: 'etcd-cluster', value: 'TOKEN', usage: 'keeps clusters apart' },
+    {
+      name: 'initial-cluster-token',
+      type: 'string',
+      default: 'etcd-cluster',
+      value: 'TOKEN',
+      usage: 'tells the new cluster from others with the same members',
+    },
     {
       name: 'initial-memory-map-size',
       type: 'uint',
       default: '10737418240',
       value: 'BYTES',
-      usage: "taken for etcdutl's sake; there is no memory map here",
+      usage: 'accepted for compatibility; nothing is mapped',
     },
-    { name: 'mark-compacted', type: 'bool', usage: 'forget history below the bumped revision (required with --bump-revision)' },
+    { name: 'mark-compacted', type: 'bool', usage: 'count everything up to the raised revision as compacted' },
     { name: 'name', type: 'string', default: 'default', value: 'NAME', usage: "this member's name" },
-    { name: 'skip-hash-check', type: 'bool', usage: 'take a file without the checksum, such as a copy of a database' },
-    { name: 'wal-dir', type: 'string', value: 'DIR', usage: 'directory for the raft log; DIR/member/wal when empty', complete: 'files' },
+    { name: 'skip-hash-check', type: 'bool', usage: 'accept a file without checksum, such as one copied from a data directory' },
+    {
+      name: 'wal-dir',
+      type: 'string',
+      value: 'DIR',
+      usage: 'the new WAL directory; inside the data directory when not given',
+      complete: 'files',
+    },
   ],
   complete: ['files'],
   async run(inv) {
-    const [file] = inv.args;
-    if (inv.args.length !== 1 || file === undefined) throw badArgs('snapshot restore requires exactly one argument');
+    const [path] = inv.args;
+    if (inv.args.length !== 1 || path === undefined) throw badArgs('snapshot restore requires exactly one argument');
     const { flags } = inv;
-    const { restoreSnapshot } = await import('../../server/offline/restore.ts');
-    await withTool(inv, 'restore', (tool) =>
-      restoreSnapshot(tool, {
-        path: file,
+    await runTool(inv, (offline, tool) =>
+      offline.restoreSnapshot(tool, {
+        path,
         name: flags.string('name'),
         dataDir: flags.string('data-dir'),
         walDir: flags.string('wal-dir'),
@@ -118,9 +117,9 @@ const restore: CommandSpec = {
   },
 };
 
-export const snapshot: CommandSpec = {
+export const utilSnapshot: CommandSpec = {
   name: 'snapshot',
-  summary: 'Look at snapshot files, and make data directories from them',
-  about: ['A snapshot file is what `snapshot save` gives: the database of one member, and a checksum behind it.'],
+  summary: 'Look at snapshot files and restore from them',
+  about: ['Works on the files of `snapshot save`, and on database files.'],
   commands: [restore, status],
 };
