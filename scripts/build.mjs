@@ -2,7 +2,7 @@
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -84,9 +84,17 @@ export async function buildAll({ types = false } = {}) {
     name: 'apart',
     setup(b) {
       b.onResolve({ filter: /^(yaml|ora|cli-table3)$/ }, ({ path }) => ({ path: `./lib/${path}.cjs`, external: true }));
+      b.onResolve({ filter: /^\.\/offline\.ts$/ }, () => ({ path: './lib/offline.cjs', external: true }));
     },
   };
   await build({ ...commonJs, entryPoints: ['yaml', 'ora', 'cli-table3'], outdir: join(dist, 'lib'), outExtension: { '.js': '.cjs' } });
+  await build({
+    ...commonJs,
+    entryPoints: { offline: join(src, 'commands/util/offline.ts') },
+    outdir: join(dist, 'lib'),
+    outExtension: { '.js': '.cjs' },
+    banner: { js: bundleUrl },
+  });
   const cli = await build({
     ...commonJs,
     write: false,
@@ -112,11 +120,31 @@ export async function buildAll({ types = false } = {}) {
     ),
     outdir: join(dist, 'workers'),
   });
-  if (types)
-    execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', join(top, 'tsconfig.build.json')], {
-      stdio: 'inherit',
-    });
+  if (types) declarations();
   writeFileSync(stamp, '');
+}
+
+/** Declarations of the two package entries and of what they refer to, and of nothing else. */
+function declarations() {
+  const out = join(dist, 'types');
+  rmSync(out, { recursive: true, force: true });
+  execFileSync(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', join(top, 'tsconfig.build.json')], {
+    stdio: 'inherit',
+  });
+  const reached = new Set();
+  const visit = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    // The compiler leaves the sources' `.ts` in them, which a project without `allowImportingTsExtensions` need not take.
+    const text = readFileSync(file, 'utf8').replace(/(\bfrom |\bimport\()(['"])(\.\.?\/[^'"]+)\.ts\2/g, (_all, before, quote, path) => {
+      visit(join(dirname(file), `${path}.d.ts`));
+      return `${before}${quote}${path}.js${quote}`;
+    });
+    writeFileSync(file, text);
+  };
+  for (const entry of ['client/index.d.ts', 'server/embed.d.ts']) visit(join(out, entry));
+  for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' }))
+    if (name.endsWith('.d.ts') && !reached.has(join(out, name))) rmSync(join(out, name));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildAll({ types: process.argv.includes('--types') });

@@ -162,5 +162,6 @@ export function jsonFormat(options: PrintOptions): Format {
   if (!options.hex) return base;
   // --hex changes the ids of the member commands only.
   const hex = jsonTexts({ utf8: options.utf8, hexIds: true }, printLine);
-  return { ...base, memberList: hex.memberList!, member: hex.member! };
+  const { memberList, member } = hex;
+  return { ...base, ...(memberList === undefined ? {} : { memberList }), ...(member === undefined ? {} : { member }) };
 }

@@ -1,5 +1,12 @@
 /** `-w simple`: the lines that scripts read. */
-import { AlarmType, type AlarmMember, type RangeResponse, type DeleteRangeResponse, type PutResponse } from '../../api/gen/etcdserverpb.ts';
+import {
+  AlarmType,
+  type AlarmMember,
+  type RangeResponse,
+  type DeleteRangeResponse,
+  type PutResponse,
+  type StatusResponse,
+} from '../../api/gen/etcdserverpb.ts';
 import { Permission_Type as PermissionType, type Permission } from '../../api/gen/authpb.ts';
 import type { KeyValue } from '../../api/gen/mvccpb.ts';
 import { prefixEnd, equalBytes, utf8Text } from '../../base/bytes.ts';
@@ -111,7 +118,7 @@ export function simpleFormat(options: PrintOptions): Format {
 }
 
 /** The columns of `endpoint status`. */
-export function statusCells(endpoint: string, s: import('../../api/gen/etcdserverpb.ts').StatusResponse): string[] {
+export function statusCells(endpoint: string, s: StatusResponse): string[] {
   const unused = s.dbSize === 0 ? 0 : Math.trunc((1 - s.dbSizeInUse / s.dbSize) * 100);
   return [
     endpoint,
