@@ -1,0 +1,1 @@
+export function manPages(): Promise<Map<string, string>>;
