@@ -237,7 +237,7 @@ section('Features', (flag) => {
 });
 
 section('Unsafe feature', (flag) => {
-  flag('force-new-cluster', 'bool', 'false', 'Make a one-member cluster of this data directory.', { notBuilt: true });
+  flag('force-new-cluster', 'bool', 'false', 'Make a one-member cluster of this data directory.');
   flag('unsafe-no-fsync', 'bool', 'false', 'Never sync: a crash of the machine loses data.');
 });
 
