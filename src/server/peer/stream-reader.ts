@@ -166,14 +166,16 @@ export class StreamReader {
       if (status === 410) {
         onRemoved();
         done('the member has been permanently removed from the cluster');
-      } else if (status === 412 && this.#told !== reason) {
-        log.warn('request sent was ignored by remote peer', {
-          'local-member-id': own.memberId,
-          'remote-peer-id': peer,
-          'local-member-cluster-id': own.clusterId,
-          'remote-peer-cluster-id': response.headers['x-etcd-cluster-id'],
-          error: reason,
-        });
+      } else if (status === 412) {
+        if (this.#told !== reason) {
+          log.warn('request sent was ignored by remote peer', {
+            'local-member-id': own.memberId,
+            'remote-peer-id': peer,
+            'local-member-cluster-id': own.clusterId,
+            'remote-peer-cluster-id': response.headers['x-etcd-cluster-id'],
+            error: reason,
+          });
+        }
         done(reason);
       } else if (status === 404) done(reason === '' ? 'could not find the member' : reason);
       else done(`unhandled error "${reason}" (status ${status})`);
