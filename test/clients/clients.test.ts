@@ -59,11 +59,11 @@ describe.each([
   };
 
   it.skipIf(path === undefined)('reads and writes', async () => {
-    expect(await ctl('put', 'ctl/a', '1')).toBe('OK\n');
-    expect(await ctl('put', 'ctl/b', '2', '--prev-kv')).toContain('OK\n');
-    expect(await ctl('get', 'ctl/', '--prefix')).toBe('ctl/a\n1\nctl/b\n2\n');
-    expect(await ctl('get', 'ctl/', '--prefix', '--order=DESCEND', '--limit=1', '--print-value-only')).toBe('2\n');
-    expect(await ctl('del', 'ctl/', '--prefix')).toBe('2\n');
+    expect(await ctl('put', 'ctl/rw/a', '1')).toBe('OK\n');
+    expect(await ctl('put', 'ctl/rw/b', '2', '--prev-kv')).toContain('OK\n');
+    expect(await ctl('get', 'ctl/rw/', '--prefix')).toBe('ctl/rw/a\n1\nctl/rw/b\n2\n');
+    expect(await ctl('get', 'ctl/rw/', '--prefix', '--order=DESCEND', '--limit=1', '--print-value-only')).toBe('2\n');
+    expect(await ctl('del', 'ctl/rw/', '--prefix')).toBe('2\n');
   });
 
   it.skipIf(path === undefined)('makes transactions', async () => {
