@@ -142,6 +142,15 @@ export interface BackendView {
   readonly rowCount: number;
   /** Including the meta keys consistent_index, term and confState in etcd's encoding. Sorted by key. */
   entries(bucket: BucketName): [Uint8Array, Uint8Array][];
+  /**
+   * The same in slices, for buckets that may be large: entries from the key `from` on, until their bytes reach `bytesMax`. `next` is where to go
+   * on, undefined at the end. A slice may be empty before the end.
+   */
+  entriesFrom?(
+    bucket: BucketName,
+    from: Uint8Array,
+    bytesMax: number,
+  ): { readonly entries: [Uint8Array, Uint8Array][]; readonly next: Uint8Array | undefined };
   release(): void;
 }
 

@@ -5,7 +5,7 @@
 import { emptyBytes, utf8 } from '../../../base/bytes.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { invariant } from '../../../base/invariant.ts';
-import { bucketNames, type BackendView, type RowScan } from '../backend.ts';
+import { bucketNames, type BackendView, type BucketName, type RowScan } from '../backend.ts';
 import { bucketLeafFlag, encodeMetaPage, pageBytes, writeU64 } from './format.ts';
 import { revisionKeyBytes, tombstoneKeyBytes, writeRevisionKey } from './revision-key.ts';
 import { TreeWriter, type BucketRoot, type PageOut } from './tree-writer.ts';
@@ -14,6 +14,8 @@ import { TreeWriter, type BucketRoot, type PageOut } from './tree-writer.ts';
 const sliceMs = 2;
 /** Bytes of entries between two looks at the clock: well below 0.2 ms of work. */
 const bytesPerClockLook = 32 * 1024;
+/** Entries of a small bucket fetched at once. */
+const entriesBytesMax = 8 * 1024;
 /** What an entry costs beside its bytes, so that small ones are counted too. */
 const entryCostBytes = 512;
 /** Pages are put together in pieces of this size. */
@@ -33,7 +35,7 @@ export class SnapshotClosedError extends Error {
 }
 
 /** What is read of a store. */
-export type SnapshotView = Pick<BackendView, 'rows' | 'entries' | 'release'>;
+export type SnapshotView = Pick<BackendView, 'rows' | 'entries' | 'entriesFrom' | 'release'>;
 
 interface Layout {
   readonly root: number;
@@ -134,16 +136,7 @@ export class BoltSnapshot {
     for (const bucket of [...bucketNames, 'key' as const].sort()) {
       const tree = new TreeWriter(out, { copying });
       if (bucket === 'key') yield* this.#addRows(tree);
-      else {
-        let spent = 0;
-        for (const [key, value] of this.#view.entries(bucket)) {
-          tree.add(key, key.length, value);
-          spent += key.length + value.length + entryCostBytes;
-          if (spent < bytesPerClockLook) continue;
-          spent = 0;
-          yield;
-        }
-      }
+      else yield* this.#addEntries(tree, bucket);
       roots.push([bucket, tree.finish(true)]);
       yield;
     }
@@ -155,6 +148,27 @@ export class BoltSnapshot {
     const root = tree.finish(false);
     invariant('page' in root, 'the root bucket has a page');
     return { root: root.page, pages: out.take(0) };
+  }
+
+  *#addEntries(tree: TreeWriter, bucket: BucketName): Generator<void> {
+    const view = this.#view;
+    let from: Uint8Array | undefined = emptyBytes;
+    while (from !== undefined) {
+      const part: ReturnType<NonNullable<SnapshotView['entriesFrom']>> = view.entriesFrom?.(bucket, from, entriesBytesMax) ?? {
+        entries: view.entries(bucket),
+        next: undefined,
+      };
+      let spent = 0;
+      for (const [key, value] of part.entries) {
+        tree.add(key, key.length, value);
+        spent += key.length + value.length + entryCostBytes;
+        if (spent < bytesPerClockLook) continue;
+        spent = 0;
+        yield;
+      }
+      from = part.next;
+      yield;
+    }
   }
 
   *#addRows(tree: TreeWriter): Generator<void> {

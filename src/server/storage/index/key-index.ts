@@ -228,6 +228,27 @@ export class KeyIndex {
     return out;
   }
 
+  /** Entries of one bucket in order from `from` on, until their bytes reach `bytesMax`. `next`: where to go on, undefined at the end. */
+  entriesFrom(
+    bucket: BucketName,
+    from: Uint8Array,
+    bytesMax: number,
+  ): { entries: [Uint8Array, Uint8Array][]; next: Uint8Array | undefined } {
+    const entries: [Uint8Array, Uint8Array][] = [];
+    const number = bucketNumber(bucket);
+    const t = this.#buckets;
+    let bytes = 0;
+    for (let more = t.seek(bucketKey(number, from), 0, 0); more; more = t.step()) {
+      const key = t.key();
+      if (key[0] !== number) break;
+      if (bytes >= bytesMax) return { entries, next: key.subarray(1) };
+      const value = t.value();
+      entries.push([key.subarray(1), value]);
+      bytes += key.length + value.length + 16;
+    }
+    return { entries, next: undefined };
+  }
+
   /**
    * Entries of all buckets in order, from `from` (bucket number + key) on, until their bytes reach `bytesMax`.
    * @returns where the next call goes on, undefined at the end

@@ -416,6 +416,20 @@ export class LogBackend implements Backend {
     return bucket === 'meta' ? withMeta(list, this) : list;
   }
 
+  /** Entries of a bucket other than meta from a key on, about `bytesMax` of them. `next`: where to go on, undefined at the end. */
+  entriesFrom(
+    bucket: BucketName,
+    from: Uint8Array,
+    bytesMax: number,
+  ): { entries: [Uint8Array, Uint8Array][]; next: Uint8Array | undefined } {
+    try {
+      return this.#index.entriesFrom(bucket, from, bytesMax);
+    } catch (error) {
+      this.#repair(error);
+      return this.#index.entriesFrom(bucket, from, bytesMax);
+    }
+  }
+
   // Durability.
 
   commit(done: () => void): void {
@@ -1259,14 +1273,17 @@ export class LogBackend implements Backend {
 
   /** Writes what there is on the calling thread; only in a build. */
   #flushDirect(): void {
-    const ops: DiskOp[] = [];
     if (this.#log.tail.end >= this.#o.segmentBytes) {
       this.#encodeCommit();
       this.#roll();
-      ops.push(...this.#preOps.splice(0));
       if (this.#sealing !== undefined) this.#sealing.sealed = true;
       this.#sealing = undefined;
     }
+    this.#writeDirect();
+  }
+
+  #writeDirect(): void {
+    const ops = this.#preOps.splice(0);
     this.#takeWrites(ops);
     for (const op of ops) if (op.kind === 'write') op.file.write(op.bytes, op.position);
     this.#bytesSinceCommit = 0;
@@ -1276,9 +1293,11 @@ export class LogBackend implements Backend {
   /** Ends a build: everything durable, index included, and closed. */
   finishDirect(): void {
     invariant(this.#direct, 'only a build ends so');
+    this.#flushDirect();
     while (this.#imageFrom !== undefined) this.#appendImage();
     const commit = this.#encodeCommit();
-    this.#flushDirect();
+    // Nothing may follow the commit that the checkpoint shows.
+    this.#writeDirect();
     for (const f of this.#log.files) f.file.sync();
     this.#disk.syncDir(this.#dir);
     this.#durableCommit = commit.number;
@@ -1418,6 +1437,23 @@ class LogView implements BackendView {
       list.sort((a, b) => Buffer.compare(a[0], b[0]));
     }
     return own.size > 0 ? withMeta(list, this) : list;
+  }
+
+  entriesFrom(
+    bucket: BucketName,
+    from: Uint8Array,
+    bytesMax: number,
+  ): { entries: [Uint8Array, Uint8Array][]; next: Uint8Array | undefined } {
+    invariant(!this.#released, 'the view is held');
+    if (bucket === 'meta') return { entries: this.entries(bucket), next: undefined };
+    const { entries, next } = this.#backend.entriesFrom(bucket, from, bytesMax);
+    const former = this.#former.get(bucketNames.indexOf(bucket));
+    if (former === undefined) return { entries, next };
+    const list = entries.filter(([k]) => !former.has(Buffer.from(k).latin1Slice()));
+    for (const { key, value } of former.values())
+      if (value !== undefined && Buffer.compare(key, from) >= 0 && (next === undefined || Buffer.compare(key, next) < 0))
+        list.push([key, value]);
+    return { entries: list.sort((a, b) => Buffer.compare(a[0], b[0])), next };
   }
 
   /** Called before an entry changes for the first time. */
