@@ -23,6 +23,8 @@ import { check } from './tools/check.ts';
 import { complete, completion } from './tools/completion.ts';
 import { help, options } from './tools/help.ts';
 import { makeMirror } from './tools/make-mirror.ts';
+import { shell } from './tools/shell.ts';
+import { tree } from './tools/tree-view.ts';
 import { version } from './tools/version.ts';
 
 export const root: CommandSpec = {
@@ -34,6 +36,7 @@ export const root: CommandSpec = {
     get,
     lease,
     put,
+    tree,
     txn,
     watch,
     alarm,
@@ -53,6 +56,7 @@ export const root: CommandSpec = {
     help,
     makeMirror,
     options,
+    shell,
     version,
     complete,
   ],

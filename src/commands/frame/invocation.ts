@@ -18,7 +18,12 @@ export interface Surroundings {
   readonly root: CommandSpec;
   readonly globals: readonly FlagSpec[];
   readonly env: NodeJS.ProcessEnv;
+  /** A shell's: commands that change nothing of the connection use it. */
+  readonly client?: Client;
 }
+
+/** Flags that ask for a connection of one's own. */
+const connectionFlags = ['endpoints', 'user', 'password', 'auth-jwt-token', 'cacert', 'cert', 'key', 'discovery-srv'];
 
 export class Invocation {
   readonly around: Surroundings;
@@ -74,6 +79,11 @@ export class Invocation {
   async client(): Promise<Client> {
     if (this.#client === undefined) {
       this.settle();
+      const { client: shared } = this.around;
+      if (shared !== undefined && !connectionFlags.some((f) => this.flags.given(f) && this.around.env[variableOf(f)] === undefined)) {
+        await this.printer();
+        return (this.#client = shared);
+      }
       const options = await clientOptions(this.flags);
       // The output format is looked at as soon as the client is set up: before anything is sent.
       await this.printer();
