@@ -219,6 +219,7 @@ class Rewrite {
     const { dir, thread } = this.#o;
     const out = this.#out;
     const footer = out.finish(this.#marks.map((m) => m.offset));
+    failpoint('rewriteBeforeSwap');
     thread.submit(
       [
         { kind: 'write', file: out.file, bytes: footer, position: out.end },
@@ -231,6 +232,7 @@ class Rewrite {
           this.#fail(error);
           return;
         }
+        failpoint('rewriteAfterSwap');
         out.path = this.#finalName;
         this.#guard(() => this.#swap());
       },
