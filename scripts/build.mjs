@@ -39,6 +39,7 @@ export async function buildAll({ types = false } = {}) {
     js: "import { createRequire as __tsetcdRequire } from 'node:module';const require = __tsetcdRequire(import.meta.url);",
   };
   const common = {
+    absWorkingDir: top,
     bundle: true,
     platform: 'node',
     target: 'node20',
@@ -67,6 +68,7 @@ export async function buildAll({ types = false } = {}) {
   // The control tool's start-up is most of its running time: one CommonJS file, and the code that V8 makes of it kept beside it. What few
   // commands want lies in files of its own.
   const commonJs = {
+    absWorkingDir: top,
     bundle: true,
     platform: 'node',
     target: 'node20',
