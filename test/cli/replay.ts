@@ -78,7 +78,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (differences.length === 0) count.passed++;
       else {
         count.failed++;
-        console.log(`FAIL ${next.name}`, differences.slice(0, 2));
+        console.log(`FAIL ${next.name}`, differences.slice(0, 3));
       }
     }
   };
