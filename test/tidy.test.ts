@@ -171,6 +171,8 @@ describe('tidy', () => {
       'main.ts',
       'client/index.ts',
       'server/embed.ts',
+      // Read by scripts/man-pages.mjs.
+      'commands/man.ts',
       ...files.filter((f) => f.startsWith('host/workers/') || f.startsWith('workers/')),
     ]);
     const used = new Set(imports.filter((i) => i.to.startsWith('.')).map(resolveLocal));
