@@ -10,7 +10,12 @@ export class QuotaGuard {
 
   constructor(member: MemberFacade) {
     this.#member = member;
-    this.#quota = new BackendQuota(member.config.quotaBackendBytes, member.backend);
+    this.#quota = new BackendQuota(member.config.quotaBackendBytes, {
+      // Asked for each time: a received snapshot puts another store in its place.
+      get sizeBytes() {
+        return member.backend.sizeBytes;
+      },
+    });
   }
 
   refuses(costBytes: number): boolean {
