@@ -10,34 +10,41 @@ const page = 4096;
 /** Bytes of elements in a page of the key bucket. */
 const filled = 3690;
 /** Beyond this an element lies with one other on a run of pages. */
-const pairFrom = 1800;
+const pairFrom = 1835;
 /** Buckets up to this many bytes lie inside the root page (a quarter of a page). */
 const inlineMax = 1000;
 /** Two meta pages, the root of buckets and the freelist. */
 const basePages = 4;
+/** Runs that small holes do not take. */
+const longRun = 16;
 /** Root path and freelist, written anew by each commit. */
 const commitPages = 2;
 
-/** Cost of a row in bytes of filled pages. */
+/** Cost of a row in bytes of filled pages: its share of the whole elements that fit. */
 export function rowCost(elementBytes: number): number {
-  return elementBytes <= pairFrom ? elementBytes : (Math.ceil((2 * elementBytes + 16) / page) * filled) / 2;
+  if (elementBytes <= pairFrom) return filled / Math.floor((filled - 20) / elementBytes);
+  return (Math.ceil((2 * elementBytes + 16) / page) * filled) / 2;
 }
 
 export class BoltSize {
   #rows: number;
   readonly buckets: number[];
   #highWater: number;
-  /** Cost of rows since the last commit, and of the last two rows before: bbolt writes the last leaf again. */
-  #fresh = 0;
+  /** The last leaf of the key bucket: each commit with rows writes it anew. Bytes and number of its elements, and the last two of them. */
+  #tailBytes = 0;
+  #tailCount = 0;
   #last = 0;
   #secondLast = 0;
-  #committedTail = 0;
+  /** Pages of runs longer than a page that this commit writes, the last leaf left out. */
+  #freshRuns = 0;
+  #fresh = false;
+  #inUseBefore: number;
 
   constructor(rows: number, buckets: readonly number[], highWater: number) {
     this.#rows = rows;
-    // Holes would make every sum NaN.
-    this.buckets = Array.from({ length: Math.max(10, buckets.length) }, (_, i) => buckets[i] ?? 0);
+    this.buckets = [...buckets];
     this.#highWater = Math.max(highWater, basePages + commitPages);
+    this.#inUseBefore = this.pagesInUse;
   }
 
   get rows(): number {
@@ -48,11 +55,20 @@ export class BoltSize {
   }
 
   addRow(elementBytes: number): void {
-    const cost = rowCost(elementBytes);
-    this.#rows += cost;
-    this.#fresh += cost;
+    this.#rows += rowCost(elementBytes);
+    this.#fresh = true;
+    this.#tailBytes += elementBytes;
+    this.#tailCount++;
+    if (this.#tailCount >= 4 && this.#tailBytes > page) {
+      // The leaf splits; at least two elements stay in the new last one.
+      const left = this.#last + elementBytes;
+      const pages = Math.ceil((this.#tailBytes - left) / page);
+      if (pages > 1) this.#freshRuns += pages;
+      this.#tailBytes = left;
+      this.#tailCount = 2;
+    }
     this.#secondLast = this.#last;
-    this.#last = cost;
+    this.#last = elementBytes;
   }
 
   removeRow(elementBytes: number): void {
@@ -72,15 +88,27 @@ export class BoltSize {
 
   /** Called as each commit is made up. */
   commit(): void {
-    const fresh = this.#fresh > inlineMax ? Math.ceil((this.#fresh % filled > 0 ? this.#committedTail : 0) / filled) : 0;
-    this.#highWater = Math.max(this.#highWater, this.pagesInUse + commitPages + fresh);
-    this.#committedTail = Math.min(this.#last, 1e9) + (this.#secondLast > pairFrom ? this.#secondLast : 0);
-    this.#fresh = 0;
+    const inUse = this.pagesInUse;
+    if (this.#fresh) {
+      const tail = Math.ceil(this.#tailBytes / page);
+      const runs = this.#freshRuns + (tail > 1 ? tail : 0);
+      // A run of pages needs free neighbours, and what the former commits gave up is not free at once: the file grows by the run.
+      const free = this.#highWater - this.#inUseBefore;
+      if (free < (runs < longRun ? runs : 2 * runs)) this.#highWater = Math.max(this.#highWater, this.#inUseBefore) + runs;
+    }
+    this.#highWater = Math.max(this.#highWater, inUse + commitPages);
+    this.#fresh = false;
+    this.#freshRuns = 0;
+    this.#inUseBefore = inUse;
   }
 
   /** After a defrag nothing is free but what the next commit needs. */
   defragment(): void {
-    this.#highWater = this.pagesInUse + commitPages;
+    this.#inUseBefore = this.pagesInUse;
+    this.#highWater = this.#inUseBefore + commitPages;
+    const tail = this.#last > pairFrom || this.#secondLast > pairFrom ? this.#last + this.#secondLast : 0;
+    this.#tailBytes = Math.min(tail, this.#rows);
+    this.#tailCount = Math.min(2, this.#tailCount);
   }
 
   get sizeBytes(): number {

@@ -73,7 +73,7 @@ export const defaultBackendOptions: BackendOptions = {
   batchOps: 10_000,
   segmentBytes: 64 * 1024 * 1024,
   cacheBytes: 128 * 1024 * 1024,
-  checkpointBytes: 32 * 1024 * 1024,
+  checkpointBytes: 24 * 1024 * 1024,
 };
 
 /** A commit starts at once when so much waits for it: bounds what a crash makes the WAL replay and what is held in memory. */
@@ -715,7 +715,7 @@ export class LogBackend implements Backend {
     const found = this.#log.findRevision(main, sub);
     if (found === undefined) return;
     const { key } = keyAndLease(rowValue(found.row.bytes, found.row.at));
-    for (const v of this.#index.kill(key, { main, sub })) this.#markDead(v);
+    for (const v of this.#index.kill(copyBytes(key), { main, sub })) this.#markDead(v);
     this.#log.markDead(found.file, found.row.offset, found.row.size);
   }
 

@@ -63,11 +63,40 @@ export class RowDirectory {
 
   /** The last entry at or before a revision, −1 when all come later. */
   find(main: number, sub: number): number {
+    const mains = this.#mains;
     let lo = 0;
     let hi = this.count;
+    if (hi === 0) return -1;
+    const first = mains[0] as number;
+    const last = mains[hi - 1] as number;
+    // Revisions lie about evenly: guess, then close in with growing steps.
+    let guess = last > first ? Math.floor(((main - first) / (last - first)) * (hi - 1)) : 0;
+    guess = guess < 0 ? 0 : guess >= hi ? hi - 1 : guess;
+    if ((mains[guess] as number) < main) {
+      lo = guess;
+      for (let step = 1; lo + step < hi; step *= 2) {
+        if ((mains[lo + step] as number) > main) {
+          hi = lo + step;
+          break;
+        }
+        if ((mains[lo + step] as number) < main) lo += step;
+        else break;
+      }
+    } else {
+      hi = guess + 1;
+      for (let step = 1; hi - step > 0; step *= 2) {
+        if ((mains[hi - step] as number) < main) {
+          lo = hi - step;
+          break;
+        }
+        if ((mains[hi - step] as number) > main) hi -= step;
+        else break;
+      }
+    }
+    while (hi < this.count && (mains[hi] as number) <= main) hi++;
     while (lo < hi) {
       const mid = (lo + hi) >>> 1;
-      const m = this.#mains[mid] as number;
+      const m = mains[mid] as number;
       if (m < main || (m === main && (this.#subs[mid] as number) <= sub)) lo = mid + 1;
       else hi = mid;
     }

@@ -17,6 +17,8 @@ import { LogSnapshot } from './log-scan.ts';
 const chunkBytes = 256 * 1024;
 /** Directories of finished segments kept in memory; each is up to 0.4 % of a segment. */
 const directoriesMax = 48;
+/** A stretch between two entries of a directory, unless a row is larger. */
+const scratchBytes = 16 * 1024;
 /** Bytes of the file behind one bit. */
 const bitShift = 5;
 
@@ -31,7 +33,7 @@ export interface Chunk {
   submitted: number;
 }
 
-/** A row found by its revision. */
+/** A row found by its revision. Valid until the next search. */
 export interface FoundRow {
   readonly bytes: Buffer;
   readonly at: number;
@@ -78,6 +80,8 @@ export class LogStore {
   killsSince: number[] | undefined;
   /** The stretch last searched for a row: kills and lookups of moved rows go through one after another. */
   #searched: { file: LogFile; from: number; bytes: Buffer } | undefined;
+  /** Where stretches of usual size are read to, one after another. */
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes);
 
   get tail(): LogFile {
     const f = this.files[this.files.length - 1];
@@ -184,7 +188,11 @@ export class LogStore {
     }
     const found = this.findIn(file, main, sub);
     if (found === undefined) throw new CorruptError({ path: file.path, offset: 0, what: `row ${main}.${sub} is not there` });
-    return rowValue(found.bytes, found.at);
+    // A copy: the stretch is used again, and a row must not hold more memory than it has.
+    const value = rowValue(found.bytes, found.at);
+    const copy = Buffer.allocUnsafe(value.length);
+    copy.set(value);
+    return copy;
   }
 
   /** The file that would hold a revision. */
@@ -224,7 +232,12 @@ export class LogStore {
     if (this.#searched?.file === file && this.#searched.from === from && this.#searched.bytes.length === to - from)
       b = this.#searched.bytes;
     else {
-      b = this.readStretch(file, from, to);
+      this.#searched = undefined;
+      if (file.sealed && to - from <= scratchBytes) {
+        b = this.#scratch.subarray(0, to - from);
+        const n = file.file.read(b, from);
+        if (n !== b.length) throw new CorruptError({ path: file.path, offset: from + n, what: 'file cut short' });
+      } else b = this.readStretch(file, from, to);
       this.#searched = { file, from, bytes: b };
     }
     let at = 0;
