@@ -1,0 +1,75 @@
+// Failover of the client library over channels that fail as told: what is tried again, and what never is.
+import { describe, expect, it } from 'vitest';
+import { KV } from '../../../src/api/gen/methods.ts';
+import { Code, errors, RpcError } from '../../../src/api/status.ts';
+import { Connection } from '../../../src/client/connection.ts';
+import { EtcdError } from '../../../src/client/errors.ts';
+import { isWrite } from '../../../src/client/retry.ts';
+import type { Channel } from '../../../src/wire/channel.ts';
+
+const away = (unsent: boolean): RpcError => new RpcError({ code: Code.Unavailable, message: 'connection error' }, { unsent });
+
+/** A connection whose endpoints answer by the script of their name. */
+function connection(scripts: Record<string, (call: number) => unknown>): { made: Connection; calls: string[] } {
+  const calls: string[] = [];
+  const made = new Connection({
+    endpoints: Object.keys(scripts),
+    connect: (target) =>
+      ({
+        endpoint: target.text,
+        unary: (method: { path: string }) => {
+          calls.push(`${target.text} ${method.path.split('/').at(-1)}`);
+          const answer = scripts[target.text]?.(calls.length);
+          return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+        },
+        close: () => undefined,
+      }) as unknown as Channel,
+  });
+  return { made, calls };
+}
+
+const ok = { header: undefined, kvs: [], more: false, count: 0 };
+const failure = async (p: Promise<unknown>): Promise<EtcdError> => {
+  try {
+    await p;
+  } catch (error) {
+    expect(error).toBeInstanceOf(EtcdError);
+    return error as EtcdError;
+  }
+  throw new Error('no failure');
+};
+
+describe('failover', () => {
+  it('takes a read elsewhere when a member is away', async () => {
+    const { made, calls } = connection({ a: () => away(false), b: () => ok });
+    await made.call(KV.range, { key: Buffer.from('k') });
+    expect(calls).toEqual(['a Range', 'b Range']);
+  });
+
+  it('never repeats a write that may have arrived', async () => {
+    const { made, calls } = connection({ a: () => away(false), b: () => ok });
+    expect((await failure(made.call(KV.put, { key: Buffer.from('k') }))).code).toBe(Code.Unavailable);
+    expect(calls).toEqual(['a Put']);
+  });
+
+  it('repeats a write that surely never left', async () => {
+    const { made, calls } = connection({ a: () => away(true), b: () => ok });
+    await made.call(KV.put, { key: Buffer.from('k') });
+    expect(calls).toEqual(['a Put', 'b Put']);
+  });
+
+  it('tells a deadline that passed with the reason why', async () => {
+    const { made } = connection({ a: () => away(true) });
+    const error = await failure(made.call(KV.range, { key: Buffer.from('k') }, { timeoutMs: 60 }));
+    expect(error.message).toBe(errors.contextDeadlineExceeded.message);
+    const chain = [error.cause, (error.cause as Error).cause].map((e) => (e as Error | undefined)?.message);
+    expect(chain).toContain('connection error');
+  });
+
+  it('knows what writes', () => {
+    expect(isWrite(KV.put, {})).toBe(true);
+    expect(isWrite(KV.range, {})).toBe(false);
+    expect(isWrite(KV.txn, { success: [{ requestRange: {} }] })).toBe(false);
+    expect(isWrite(KV.txn, { success: [{ requestTxn: { failure: [{ requestPut: {} }] } }] })).toBe(true);
+  });
+});
