@@ -3,7 +3,7 @@
  *
  * `index.ckpt`, replaced as a whole (temporary file, sync, rename, sync of the directory):
  *
- *   0  8 bytes "TSINDEX1"
+ *   0  8 bytes "TSINDEX2": the last digit goes up with every change of the pages' layout, and the index is then built again from the log
  *   8 u32 CRC-32C of everything behind;  12 u32 bytes of the whole file
  *  16 u32 bytes of a JSON text, the text (`CheckpointState`)
  *     u32 page count, then u32 slot + 1 of each page number (0 = free number), then u32 CRC-32 of each page
@@ -19,7 +19,7 @@ import type { PageStore, PageTable } from '../index/page-store.ts';
 import type { LogPosition } from './format.ts';
 import { RowDirectory } from './log-file.ts';
 
-const magic = 'TSINDEX1';
+const magic = 'TSINDEX2';
 export const checkpointName = 'index.ckpt';
 
 /** A segment file as the checkpoint knew it. */
@@ -75,7 +75,7 @@ export function encodeCheckpoint(state: Omit<CheckpointState, 'slotCount'>, tabl
   return b;
 }
 
-/** Undefined when the file is missing or damaged; `why` says so. */
+/** Undefined when the file is missing, damaged or of another layout; `why` says so. */
 export function loadCheckpoint(disk: Disk, dir: string): { loaded: LoadedCheckpoint | undefined; why: string } {
   const path = `${dir}/${checkpointName}`;
   const stat = disk.stat(path);
@@ -85,7 +85,9 @@ export function loadCheckpoint(disk: Disk, dir: string): { loaded: LoadedCheckpo
   const read = file.read(b, 0);
   file.close();
   const damaged = { loaded: undefined, why: 'the index checkpoint is damaged' };
-  if (read !== b.length || b.length < 24 || b.latin1Slice(0, 8) !== magic || b.readUInt32LE(12) !== b.length) return damaged;
+  if (read !== b.length || b.length < 24 || b.latin1Slice(0, 7) !== magic.slice(0, 7) || b.readUInt32LE(12) !== b.length) return damaged;
+  // The checksum would vouch for pages that this program reads differently.
+  if (b.latin1Slice(0, 8) !== magic) return { loaded: undefined, why: 'the index checkpoint is of another layout' };
   if (crc32c(0, b, 12) !== b.readUInt32LE(8)) return damaged;
   const textBytes = b.readUInt32LE(16);
   const state = JSON.parse(b.utf8Slice(20, 20 + textBytes)) as CheckpointState;
