@@ -41,6 +41,8 @@ import type { TokenProvider } from './tokens.ts';
 
 export const rootUser = 'root';
 export const rootRole = 'root';
+/** What the role root may do: read and write every key. */
+const everything: Permission = { permType: 2, key: emptyBytes, rangeEnd: new Uint8Array(1) };
 
 const enabledKey = utf8('authEnabled');
 const revisionKey = utf8('authRevision');
@@ -178,7 +180,10 @@ export class BucketAuthStore implements AuthStore {
     }
     if (r.authRoleGet !== undefined) {
       const role = this.#roles.get(r.authRoleGet.role);
-      return role === undefined ? failed(errors.roleNotFound) : succeeded(AuthRoleGetResponse.encode({ perm: role.keyPermission }));
+      if (role === undefined) return failed(errors.roleNotFound);
+      // Whatever was granted to it: the role root may do everything.
+      const perm = r.authRoleGet.role === rootRole ? [everything] : role.keyPermission;
+      return succeeded(AuthRoleGetResponse.encode({ perm }));
     }
     if (r.authUserList !== undefined) return succeeded(AuthUserListResponse.encode({ users: namesOf(this.#users) }));
     if (r.authRoleList !== undefined) return succeeded(AuthRoleListResponse.encode({ roles: namesOf(this.#roles) }));
