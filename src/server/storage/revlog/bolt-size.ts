@@ -6,6 +6,10 @@
  * least two elements, so large ones lie in pairs on runs of pages. A commit writes the changed pages anew before the old ones are free: the
  * file is as large as the pages in use ever were at a commit, until a defrag. Checked against etcd 3.7.1.
  */
+import { bucketCount } from './format.ts';
+
+import { bucketNames } from '../backend.ts';
+
 const page = 4096;
 /** Bytes of elements in a page of the key bucket. */
 const filled = 3690;
@@ -42,7 +46,8 @@ export class BoltSize {
 
   constructor(rows: number, buckets: readonly number[], highWater: number) {
     this.#rows = rows;
-    this.buckets = [...buckets];
+    // No holes: a bucket that was never written counts as empty.
+    this.buckets = bucketNames.map((_, i) => buckets[i] ?? 0);
     this.#highWater = Math.max(highWater, basePages + commitPages);
     this.#inUseBefore = this.pagesInUse;
   }
