@@ -8,8 +8,6 @@
  */
 import { bucketCount } from './format.ts';
 
-import { bucketNames } from '../backend.ts';
-
 const page = 4096;
 /** Bytes of elements in a page of the key bucket. */
 const filled = 3690;
@@ -47,7 +45,7 @@ export class BoltSize {
   constructor(rows: number, buckets: readonly number[], highWater: number) {
     this.#rows = rows;
     // No holes: a bucket that was never written counts as empty.
-    this.buckets = bucketNames.map((_, i) => buckets[i] ?? 0);
+    this.buckets = Array.from({ length: bucketCount }, (_, i) => buckets[i] ?? 0);
     this.#highWater = Math.max(highWater, basePages + commitPages);
     this.#inUseBefore = this.pagesInUse;
   }
