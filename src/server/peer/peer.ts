@@ -73,6 +73,7 @@ export class Peer implements Target {
   readonly #readers: readonly StreamReader[];
   readonly #pipeline: Pipeline;
   readonly #prober: Prober;
+  #stopped = false;
 
   constructor(options: PeerOptions) {
     this.#o = options;
@@ -122,6 +123,8 @@ export class Peer implements Target {
         log.info('established TCP streaming connection with remote peer', fields);
       },
       onDown: (error) => {
+        // An end of our own making is no news.
+        if (this.#stopped) return;
         this.status.down('write stream', error);
         log.warn('lost TCP streaming connection with remote peer', { ...fields, error });
         this.#o.unreachable(id);
@@ -159,6 +162,7 @@ export class Peer implements Target {
   }
 
   stop(): void {
+    this.#stopped = true;
     for (const r of this.#readers) r.stop();
     for (const w of Object.values(this.#writers)) w.close('the peer is stopped');
     this.#pipeline.stop();
