@@ -11,7 +11,14 @@ const clone = join(place.dir, 'a clöne');
 const project = join(place.dir, 'proj ect');
 afterAll(() => place.remove());
 
-const env = { ...process.env, npm_config_offline: 'true', npm_config_registry: 'http://127.0.0.1:9/', NODE_OPTIONS: '', NO_COLOR: '1', FORCE_COLOR: undefined };
+const env = {
+  ...process.env,
+  npm_config_offline: 'true',
+  npm_config_registry: 'http://127.0.0.1:9/',
+  NODE_OPTIONS: '',
+  NO_COLOR: '1',
+  FORCE_COLOR: undefined,
+};
 const manifest = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
 
 /** The tree without what is made from it. */
