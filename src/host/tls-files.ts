@@ -8,6 +8,7 @@ import { type LookupAddress, promises as dns } from 'node:dns';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP, type LookupFunction } from 'node:net';
 import {
+  checkServerIdentity,
   type ConnectionOptions,
   createSecureContext,
   type SecureContextOptions,
@@ -112,7 +113,15 @@ export class TlsFiles {
 
   /** For a connection that this member opens: its certificate, and whom it believes. Ask anew for each connection. */
   dialOptions(): ConnectionOptions {
-    return { ...this.#current().dial, rejectUnauthorized: !this.#o.selfSigned };
+    return {
+      ...this.#current().dial,
+      rejectUnauthorized: !this.#o.selfSigned,
+      // Alternative names alone count, as everywhere here.
+      checkServerIdentity: (host, cert) =>
+        cert.subjectaltname === undefined
+          ? new Error('x509: certificate relies on legacy Common Name field, use SANs instead')
+          : checkServerIdentity(host, cert),
+    };
   }
 
   /** After the handshake of a connection this member opened: a text refuses the server, whose certificate is revoked. */

@@ -70,7 +70,7 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Emb
   };
   const { config } = buildConfig(readOptions({ argv, env: {}, readFile: noFiles, parseYaml: noFiles }));
 
-  if (options.dataDir === undefined && config.clientTls.auto)
+  if (options.dataDir === undefined && (config.clientTls.auto || config.peerTls.auto))
     throw new Error('auto-tls keeps its certificate in a data directory: give one');
 
   const clock = new RealClock();

@@ -8,6 +8,7 @@ import type { HttpHandler } from '../wire/http.ts';
 import type { RemoteClusterSource } from './bootstrap/bootstrap.ts';
 import type { ServerConfig } from './config/config.ts';
 import type { Member } from './consensus/member.ts';
+import type { PeerDialTls } from './peer/peer-client.ts';
 import { PeerMetrics } from './peer/peer-metrics.ts';
 import { RemoteCluster } from './peer/remote-cluster.ts';
 import { type PeerRoutes, peerRoutes } from './peer/routes.ts';
@@ -18,8 +19,8 @@ const dialBaseMs = 1000;
 /** What a request may wait, on top of two election timeouts. */
 const requestBaseMs = 5000;
 
-export function remoteCluster(config: ServerConfig, clock: Clock, log: Log): RemoteClusterSource {
-  return new RemoteCluster({ clock, log, dialMs: dialBaseMs + config.electionMs });
+export function remoteCluster(config: ServerConfig, clock: Clock, log: Log, tls: PeerDialTls | undefined): RemoteClusterSource {
+  return new RemoteCluster({ clock, log, dialMs: dialBaseMs + config.electionMs, tls });
 }
 
 export interface PeerSideOptions {
@@ -33,6 +34,7 @@ export interface PeerSideOptions {
   readonly serverVersion: string;
   readonly snapDir: string;
   readonly databasePath: (index: number) => string;
+  readonly tls: PeerDialTls | undefined;
   /** A peer says that this member was removed from the cluster. */
   readonly onRemoved: () => void;
 }
@@ -64,6 +66,7 @@ export function peerSide(options: PeerSideOptions): PeerSide {
     readTimeoutMs: config.raftReadTimeoutMs,
     writeTimeoutMs: config.raftWriteTimeoutMs,
     requestTimeoutMs: requestBaseMs + 2 * config.electionMs,
+    tls: options.tls,
   });
   return {
     transport,

@@ -142,6 +142,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const ports = listen ? await reservePorts(config, log, undo) : { client: [], http: [], peer: [], metrics: [] };
   // Files that cannot be used keep the member from starting before it touches any data.
   const tls = listen ? await openTls(config, log) : undefined;
+  const peerTls = listen ? await openPeerTls(config, log) : undefined;
   const paths = dataPaths(config);
   const initialized = isInitialized(disk, paths);
   logStart(options, initialized);
@@ -209,7 +210,8 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const peers = listen && options.transport === undefined ? await import('./peer-side.ts') : undefined;
   // Other members that start ask this one for its cluster: an answer that there is none yet spares them the wait.
   let peerHandler: HttpHandler = stillStarting;
-  const peerDoor = peers === undefined ? undefined : await openPeerDoor(options, (request, response) => peerHandler(request, response));
+  const peerDoor =
+    peers === undefined ? undefined : await openPeerDoor(options, peerTls, (request, response) => peerHandler(request, response));
   if (peerDoor !== undefined) for (const port of ports.peer) undo.push(peerDoor(port));
   const state = await bootstrap({
     config,
@@ -221,7 +223,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     backend: opened,
     walObserver: metrics.wal,
     onDiskError: (error: DiskError) => onFatal(error),
-    remote: peers?.remoteCluster(config, clock, log),
+    remote: peers?.remoteCluster(config, clock, log, peerTls),
     installDatabase: async (metadata) => {
       await swapStore(metadata, () => {});
       return store;
@@ -306,6 +308,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     serverVersion,
     snapDir: paths.snapDir,
     databasePath: (index) => snapshotter.databasePath(index),
+    tls: peerTls,
     onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
   });
   undo.push(() => side?.close());
@@ -491,6 +494,14 @@ async function openTls(config: ServerConfig, log: Log): Promise<TlsFiles | undef
   return clientTls(config, log);
 }
 
+/** The peers' side, for listening and dialling; undefined without certificates. */
+async function openPeerTls(config: ServerConfig, log: Log): Promise<TlsFiles | undefined> {
+  const { certFile, keyFile, auto } = config.peerTls;
+  if (certFile === '' && keyFile === '' && !auto) return undefined;
+  const { peerTls } = await import('./tls-sides.ts');
+  return peerTls(config, log);
+}
+
 async function openFront(
   options: ServerOptions,
   member: Member,
@@ -552,11 +563,22 @@ function serve(port: ReservedPort, listener: Listener, grace: number): () => Pro
 }
 
 /** Serves a peer port, and returns the way to stop. */
-async function openPeerDoor(options: ServerOptions, handler: HttpHandler): Promise<(port: ReservedPort) => () => Promise<void>> {
+async function openPeerDoor(
+  options: ServerOptions,
+  tls: TlsFiles | undefined,
+  handler: HttpHandler,
+): Promise<(port: ReservedPort) => () => Promise<void>> {
   const { config, clock, log } = options;
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
   const grpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock });
-  return (port) => serve(port, new Listener({ grpc, http: handler, log, http1Only: true }), 0);
+  const lookup =
+    tls === undefined || config.peerTls.skipClientSanVerification
+      ? undefined
+      : (await import('./peer/resolve.ts')).peerLookup(() => clock.mono());
+  return (port) => {
+    const secured = isSecureUrl(port.url) ? tls?.listenerTls(lookup) : undefined;
+    return serve(port, new Listener({ grpc, http: handler, log, http1Only: true, endpoint: 'peer', tls: secured }), 0);
+  };
 }
 
 const stillStarting: HttpHandler = (_request, response) => {

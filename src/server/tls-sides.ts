@@ -1,4 +1,4 @@
-/** The TLS of a member's client side: its files, and a certificate of its own making when it is asked for one. Loaded only where there is TLS. */
+/** The TLS of a member's two sides: their files, and a certificate of its own making when it is asked for one. Loaded only where there is TLS. */
 import { TlsFiles } from '../host/tls-files.ts';
 import { TlsFilesError } from '../host/tls-files-error.ts';
 import type { Log } from '../base/log.ts';
@@ -10,6 +10,17 @@ import { addressText } from './http/addresses.ts';
 export async function clientTls(config: ServerConfig, log: Log): Promise<TlsFiles> {
   const urls = [...config.listenClientUrls, ...config.listenClientHttpUrls];
   return open(config, config.clientTls, 'client', urls, log);
+}
+
+/** @throws TlsFilesError when the files cannot be used */
+export async function peerTls(config: ServerConfig, log: Log): Promise<TlsFiles> {
+  try {
+    return await open(config, config.peerTls, 'peer', config.listenPeerUrls, log);
+  } catch (error) {
+    // Where etcd has it too: its peer listeners are made first.
+    if (error instanceof TlsFilesError && error.summary === 'listener failed') throw new TlsFilesError(error.message, 'discovery failed');
+    throw error;
+  }
 }
 
 async function open(config: ServerConfig, tls: TlsConfig, side: 'client' | 'peer', urls: readonly string[], log: Log): Promise<TlsFiles> {

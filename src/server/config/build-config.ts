@@ -87,6 +87,7 @@ export function buildConfig(options: Options): BuiltConfig {
 
   const clientTls = tlsConfig('', { text, bool, list });
   const peerTls = tlsConfig('peer-', { text, bool, list });
+  checkPeerSchemes(peerTls, { list }, remarks);
   checkSchemes(clientTls, { list }, remarks);
 
   const config: ServerConfig = Object.freeze({
@@ -238,11 +239,6 @@ function verify({ text, number, list, given }: Access, remarks: Remark[]): void 
   if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
   if (number('compact-hash-check-time') <= 0)
     fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
-  for (const name of ['listen-peer-urls', 'initial-advertise-peer-urls']) {
-    for (const url of list(name)) {
-      if (isSecureUrl(url)) fail(`--${name}: TLS (${url}) is not supported by this build`);
-    }
-  }
   try {
     const lowest = tlsVersion(text('tls-min-version'));
     const highest = tlsVersion(text('tls-max-version'));
@@ -301,6 +297,23 @@ function checkSchemes(tls: TlsConfig, { list }: Pick<Access, 'list'>, remarks: R
   }
   if (!certain && list('listen-metrics-urls').some(isSecureUrl)) {
     throw new ConfigError('setup', 'client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url');
+  }
+}
+
+function checkPeerSchemes(tls: TlsConfig, { list }: Pick<Access, 'list'>, remarks: Remark[]): void {
+  const warn = (message: string, fields: Readonly<Record<string, unknown>>): void => void remarks.push({ level: 'warn', message, fields });
+  const files = tls.certFile !== '' || tls.keyFile !== '';
+  if (files && tls.auto) warn('ignoring peer auto TLS since certs given', {});
+  for (const url of list('listen-peer-urls')) {
+    if (isSecureUrl(url)) {
+      if (files || tls.auto) continue;
+      throw new ConfigError('setup', `cannot listen on TLS for ${url.replace(/^[a-z]+:\/\//, '')}: KeyFile and CertFile are not presented`);
+    }
+    const fields = { 'peer-url': url };
+    if (files || tls.auto) warn('scheme is HTTP while key and cert files are present; ignoring key and cert files', fields);
+    if (tls.clientCertAuth) {
+      warn('scheme is HTTP while --peer-client-cert-auth is enabled; ignoring client cert auth for this URL', fields);
+    }
   }
 }
 

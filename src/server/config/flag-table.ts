@@ -152,7 +152,7 @@ const client = 'client-transport-security';
 const peer = 'peer-transport-security';
 section('Security', (flag) => {
   const tls = (name: string, kind: FlagKind, value: string, help: string, key: string | undefined): void =>
-    flag(name, kind, value, help, { ...(key === undefined ? { noKey: true } : { key }), notBuilt: name.startsWith('peer-') });
+    flag(name, kind, value, help, key === undefined ? { noKey: true } : { key });
   tls('cert-file', 'string', '', 'Certificate for clients.', `${client}.cert-file`);
   tls('key-file', 'string', '', 'Key of that certificate.', `${client}.key-file`);
   tls('client-cert-auth', 'bool', 'false', 'Demand a certificate of clients.', `${client}.client-cert-auth`);

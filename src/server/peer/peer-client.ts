@@ -2,17 +2,24 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { Agent as TlsAgent, request as secureRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
 /** An idle connection is closed before the other side does it: etcd's peer port reads with a timeout of 5 s. */
 const idleMs = 4000;
+
+/** How a connection by TLS is opened. Asked for each one: certificates may change. */
+export interface PeerDialTls {
+  dialOptions(): ConnectionOptions;
+  /** After the handshake: a text gives the connection up. */
+  verifyServer(socket: TLSSocket): string | undefined;
+}
 
 export interface PeerClientOptions {
   readonly urls: readonly string[];
   /** Time to connect, ms. */
   readonly dialMs: number;
   readonly lookup: LookupFunction;
-  readonly tls?: SecureContextOptions | undefined;
+  readonly tls?: PeerDialTls | undefined;
 }
 
 export interface AskOptions {
@@ -32,6 +39,15 @@ export interface Answer {
   readonly body: Buffer;
 }
 
+function dial(how: ConnectionOptions, tls: PeerDialTls): TLSSocket {
+  const socket = connectTls({ ...how, ...tls.dialOptions() });
+  socket.once('secureConnect', () => {
+    const refused = tls.verifyServer(socket);
+    if (refused !== undefined) socket.destroy(new Error(refused));
+  });
+  return socket;
+}
+
 export class PeerClient {
   readonly #o: PeerClientOptions;
   #urls: readonly string[];
@@ -43,7 +59,10 @@ export class PeerClient {
     this.#o = options;
     this.#urls = options.urls;
     this.#plain = new Agent({ keepAlive: true, timeout: idleMs });
-    this.#secure = new TlsAgent({ keepAlive: true, timeout: idleMs, ...options.tls });
+    this.#secure = new TlsAgent({ keepAlive: true, timeout: idleMs });
+    const { tls } = options;
+    // In place of the agent's own way, which would also resume sessions: those are not verified again.
+    if (tls !== undefined) this.#secure.createConnection = (how) => dial(how as ConnectionOptions, tls);
   }
 
   get urls(): readonly string[] {

@@ -1,10 +1,9 @@
 /** What a running cluster says of itself to one that is not part of it yet. */
-import type { SecureContextOptions } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { ClusterMember } from '../membership/cluster.ts';
 import { parseId } from './compatibility.ts';
-import { type Answer, PeerClient } from './peer-client.ts';
+import { type Answer, PeerClient, type PeerDialTls } from './peer-client.ts';
 import { membersOf, versionOf } from './questions.ts';
 import { peerLookup } from './resolve.ts';
 
@@ -19,7 +18,7 @@ export interface RemoteClusterOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly dialMs: number;
-  readonly tls?: SecureContextOptions | undefined;
+  readonly tls?: PeerDialTls | undefined;
 }
 
 export class RemoteCluster {

@@ -1,6 +1,5 @@
 /** The members of the cluster as seen from this one: who they are, how to reach them, and what came from them. */
 import type { LookupFunction } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { errors, type Status } from '../../api/status.ts';
@@ -11,7 +10,7 @@ import type { BackendView } from '../storage/backend.ts';
 import { BoltSnapshot } from '../storage/bbolt/bolt-snapshot.ts';
 import type { HttpResponse } from '../../wire/http.ts';
 import type { OwnIdentity } from './compatibility.ts';
-import { PeerClient } from './peer-client.ts';
+import { PeerClient, type PeerDialTls } from './peer-client.ts';
 import type { PeerMetrics } from './peer-metrics.ts';
 import { Peer, type PeerOptions, Remote, type Target } from './peer.ts';
 import { askHash, askPromotion, askRenewal, askTimeToLive, askVersion } from './questions.ts';
@@ -45,7 +44,7 @@ export interface HttpTransportOptions {
   readonly writeTimeoutMs: number;
   /** What a question may take. */
   readonly requestTimeoutMs: number;
-  readonly tls?: SecureContextOptions | undefined;
+  readonly tls?: PeerDialTls | undefined;
 }
 
 export class HttpTransport implements PeerTransport {
