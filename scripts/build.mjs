@@ -33,6 +33,8 @@ export function isBuilt() {
 }
 
 export async function buildAll({ types = false } = {}) {
+  // A package is made of what this build writes and of nothing older.
+  if (types) rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   // CommonJS dependencies inside an ES module bundle look for these.
   const banner = {
