@@ -89,21 +89,24 @@ describe('members that talk TLS to each other', () => {
     let done = 0;
     const failures: unknown[] = [];
     const load = (async () => {
-      while (!stop)
+      while (!stop && failures.length === 0)
         await client.put('k', String(done)).then(
           () => done++,
           (e: unknown) => failures.push(e),
         );
     })();
-    for (const pair of [pairs[1], pairs[0], pairs[1]]) {
-      const seen = done;
-      present(pair);
-      expect(await ask(a, pair)).toBe(200);
-      await until('further writes', () => done > seen + 20);
+    try {
+      for (const pair of [pairs[1], pairs[0], pairs[1]]) {
+        const seen = done;
+        present(pair);
+        expect(await ask(a, pair)).toBe(200);
+        await until('further writes', () => failures.length > 0 || done > seen + 20);
+      }
+    } finally {
+      stop = true;
+      await load;
     }
     expect(failures).toEqual([]);
-    stop = true;
-    await load;
     // A member that was away dials and is dialled with the new ones.
     for (const m of [b, c]) {
       await m.stop('SIGKILL');

@@ -162,7 +162,7 @@ describe('a member behind TLS', () => {
     const failures: unknown[] = [];
     const steady = client(people.alice);
     const pinned = (async () => {
-      while (!stop) {
+      while (!stop && failures.length === 0) {
         await steady.put('steady', String(done)).then(
           () => done++,
           (e: unknown) => failures.push(e),
@@ -170,7 +170,7 @@ describe('a member behind TLS', () => {
       }
     })();
     const fresh = (async () => {
-      while (!stop) {
+      while (!stop && failures.length === 0) {
         const c = client(people.alice);
         await c.put('fresh', 'x').then(
           () => done++,
@@ -187,14 +187,17 @@ describe('a member behind TLS', () => {
         });
         s.on('error', reject);
       });
-    for (let i = 1; i <= rotations; i++) {
-      present(servers[i % 2] as Pair);
-      await until('the new certificate', async () => (await shown()) === `CN=server${i % 2}`);
-      const seen = done;
-      await until('further writes', () => done > seen + 20);
+    try {
+      for (let i = 1; i <= rotations; i++) {
+        present(servers[i % 2] as Pair);
+        await until('the new certificate', async () => (await shown()) === `CN=server${i % 2}`);
+        const seen = done;
+        await until('further writes', () => failures.length > 0 || done > seen + 20);
+      }
+    } finally {
+      stop = true;
+      await Promise.all([pinned, fresh]);
     }
-    stop = true;
-    await Promise.all([pinned, fresh]);
     expect(failures).toEqual([]);
     // Another authority: who was let in stays, and nobody new comes in with the old one's certificates.
     copyFileSync(stranger.ca, `${live}/ca.pem`);
