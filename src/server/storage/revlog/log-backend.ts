@@ -1202,6 +1202,11 @@ export class LogBackend implements Backend {
   }
 
   async #defragment(): Promise<void> {
+    for (const point of ['defragOpenFileError', 'defragdbFail']) {
+      const text = failpoint(point);
+      if (text !== undefined) throw new Error(text);
+    }
+    failpoint('defragBeforeCopy');
     await this.#rewriting?.catch(() => undefined);
     if (this.#log.tail.deadBytes > 0) {
       this.#rollWanted = true;
@@ -1218,6 +1223,7 @@ export class LogBackend implements Backend {
         throw error;
       }
     }
+    failpoint('defragBeforeRename');
     this.#size.defragment();
     this.#changed = true;
     await this.#committed();
