@@ -5,6 +5,7 @@
  *
  * Faults come from one seeded stream, drawn in the order of operations. A crash at the k-th changing operation: `crashAt = k`.
  */
+import { copyBytes } from '../../src/base/bytes.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import {
   DiskError,
@@ -313,7 +314,8 @@ export class SimDisk implements Disk {
       at = Math.max(0, position + (this.random.u32() % 2 === 0 ? -1 : 1) * blockBytes * (1 + (this.random.u32() % 8)));
     this.pay(node, path, at, at + bytes.length);
     node.current.write(bytes, at);
-    node.pending.push({ kind: 'write', position: at, bytes: bytes.slice() });
+    // A Buffer's own `slice` would share memory that the writer uses again.
+    node.pending.push({ kind: 'write', position: at, bytes: copyBytes(bytes) });
     this.count();
   }
 
