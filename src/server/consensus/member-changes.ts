@@ -3,6 +3,7 @@ import { ConfChangeCodec } from '../../api/gen/raftpb.ts';
 import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { invariant } from '../../base/invariant.ts';
+import { failpoint } from '../../base/failpoint.ts';
 import type { Log } from '../../base/log.ts';
 import type { RaftMachine } from '../../raft/machine.ts';
 import { StateType } from '../../raft/machine.ts';
@@ -167,6 +168,7 @@ export class MemberChanges {
     const { cluster, raft, backend, config, log, transport, memberId } = this.#o;
     const change = ConfChangeCodec.decode(entry.Data);
     const refused = cluster.validate(change, config.maxLearners);
+    failpoint('afterIsMemberExist');
     if (refused !== undefined) {
       log.error('Validation on configuration change failed', { error: refused.message });
       raft.applyConfChange({ ...change, nodeId: noMember });

@@ -3,6 +3,7 @@ import { InternalRaftRequest, type PutRequest } from '../../api/gen/etcdserverpb
 import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
+import { failpoint, failpointThen } from '../../base/failpoint.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { RaftMachine, RaftStatus, SoftState } from '../../raft/machine.ts';
@@ -427,6 +428,7 @@ export class Member implements MemberFacade, ReadyEvents {
       }
       const lease = lessor.lookup(id);
       if (lease !== undefined && lease.remainingTtl > 0) {
+        failpoint('beforeCheckpointInLeaseRenew');
         // A next leader must not start from the checkpoint that this renewal makes untrue.
         this.proposals.propose(
           { leaseCheckpoint: { checkpoints: [{ ID: id, remainingTTL: 0 }] } },
@@ -458,7 +460,7 @@ export class Member implements MemberFacade, ReadyEvents {
       (answer) =>
         this.#whenLeading((error) => {
           if (error !== undefined) answer(error);
-          else answer(undefined, this.#leaseInfo(id, withKeys));
+          else failpointThen('beforeLookupWhenLeaseTimeToLive', () => answer(undefined, this.#leaseInfo(id, withKeys)));
         }),
       (lead, answer) => this.#o.transport.leaseTimeToLive(lead, id, withKeys, answer),
       done,
@@ -696,7 +698,9 @@ export class Member implements MemberFacade, ReadyEvents {
     this.log.info('applying snapshot', { 'current-snapshot-index': this.loop.snapshotIndex, 'incoming-leader-snapshot-index': index });
     const { transport, cluster, memberId } = this.#o;
     const before = cluster.members();
+    failpoint('applyBeforeOpenSnapshot');
     this.#o.installSnapshot(snapshot, (backend) => {
+      failpoint('applyAfterOpenSnapshot');
       this.#backend = backend;
       for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);
       for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);

@@ -5,6 +5,7 @@ import { LeaseInternalRequest, LeaseInternalResponse } from '../../api/gen/lease
 import { errors, type Status } from '../../api/status.ts';
 import { utf8, utf8Text } from '../../base/bytes.ts';
 import type { Disk, DiskThread } from '../../base/disk.ts';
+import { failpoint } from '../../base/failpoint.ts';
 import type { Message } from '../../raft/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import { idText } from '../membership/ids.ts';
@@ -327,6 +328,7 @@ class Routes {
   #renew(request: HttpRequest, response: HttpResponse): void {
     this.#leaseQuestion(request, response, (body) => {
       const { ID } = LeaseKeepAliveRequest.decode(body);
+      failpoint('beforeServeHTTPLeaseRenew');
       this.#o.member.renewLease(ID, (error, ttl) => {
         if (leaseFailed(response, error)) return;
         response.head(200, { 'content-type': protobuf });
@@ -339,6 +341,7 @@ class Routes {
     this.#leaseQuestion(request, response, (body) => {
       const question = LeaseInternalRequest.decode(body).LeaseTimeToLiveRequest;
       if (question === undefined) throw new Error('no request');
+      failpoint('beforeLookupWhenForwardLeaseTimeToLive');
       this.#o.member.leaseTimeToLive(question.ID, question.keys, (error, info) => {
         if (leaseFailed(response, error) || info === undefined) return;
         // Gone is an error here, and no answer of −1.

@@ -1,6 +1,7 @@
 /** The sending end of one stream: the response to a peer's GET. What raft sends in one turn leaves in one write. */
 import type { Clock } from '../../base/clock.ts';
-import type { Message } from '../../raft/types.ts';
+import { failpoint } from '../../base/failpoint.ts';
+import { type Message, MessageType } from '../../raft/types.ts';
 import type { HttpResponse } from '../../wire/http.ts';
 import { encoderOf, type StreamEncoder } from './framing.ts';
 
@@ -65,6 +66,7 @@ export class StreamWriter {
     const attached = this.#attached;
     if (attached === undefined) return false;
     if (attached.response.bufferedBytes + attached.encoder.bytes > bufferedBytesMax) return false;
+    if (m.type === MessageType.MsgHeartbeat && failpoint('raftDropHeartbeat') !== undefined) return true;
     attached.encoder.message(m);
     return true;
   }
@@ -90,6 +92,7 @@ export class StreamWriter {
       this.close('i/o timeout');
       return;
     }
+    if (failpoint('raftDropHeartbeat') !== undefined) return;
     attached.encoder.heartbeat();
     this.flush();
   }

@@ -14,6 +14,7 @@ import {
 } from '../../api/gen/etcdserverpb.ts';
 import { KV } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
+import { failpointThen } from '../../base/failpoint.ts';
 import type { AuthInfo } from '../apply/types.ts';
 import type { VersionCursor } from '../storage/backend.ts';
 import { checkRange } from '../txn/checks.ts';
@@ -105,6 +106,8 @@ class RangeStreamJob {
   #chunk: Uint8Array[] = [];
   #chunkBytes = 0;
   #sent = 0;
+  /** A chunk waits for a failpoint. */
+  #held = false;
 
   constructor(context: ServiceContext, scope: Scope, plan: Plan) {
     this.#context = context;
@@ -117,7 +120,7 @@ class RangeStreamJob {
   work(): void {
     const { member } = this.#context;
     const { rev, wanted, keysOnly, cursor, info } = this.#plan;
-    if (this.#scope.over) return;
+    if (this.#scope.over || this.#held) return;
     if (rev < member.kv.compactRev) return this.#scope.fail(errors.compacted);
     for (let rows = 0; rows < rowsPerTurn; rows++) {
       const missing = wanted - this.#sent - this.#chunk.length;
@@ -130,12 +133,28 @@ class RangeStreamJob {
       if (missing <= 0 || this.#chunk.length < this.#chunkKeys) {
         const stale = this.#context.staleAuth(info);
         if (stale !== undefined) return this.#scope.fail(stale);
-        this.#send(true);
-        return this.#scope.end();
+        this.#pass(true);
+        return;
       }
-      if (!this.#send(false)) return;
+      if (!this.#pass(false)) return;
     }
     member.clock.defer(() => this.work());
+  }
+
+  /** Sends the chunk; false when the work is to be taken up again later, if at all. */
+  #pass(last: boolean): boolean {
+    let inTurn = true;
+    let more = false;
+    this.#held = true;
+    failpointThen('beforeRangeStreamChunk', () => {
+      this.#held = false;
+      if (this.#scope.over) return;
+      more = this.#send(last) && !last;
+      if (last) this.#scope.end();
+      else if (more && !inTurn) this.work();
+    });
+    inTurn = false;
+    return more;
   }
 
   #send(last: boolean): boolean {

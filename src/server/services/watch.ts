@@ -11,6 +11,7 @@ import { decodeWith, Reader, type Codec } from '../../api/proto-io.ts';
 import { Code, errors, type Status } from '../../api/status.ts';
 import type { Timer } from '../../base/clock.ts';
 import { compareBytes, emptyBytes } from '../../base/bytes.ts';
+import { failpointsOn, failpointThen } from '../../base/failpoint.ts';
 import type { WatchDelivery, WatchStream } from '../mvcc/types.ts';
 import type { ServiceContext, StreamScope } from './context.ts';
 import { controlMessage, EventEncoder, type WireWatchId } from './watch-encoder.ts';
@@ -57,6 +58,8 @@ class WatchSession {
   #nextAlias = -2;
   #progressTimer: Timer | undefined;
   #full = false;
+  /** Messages that wait for a failpoint. */
+  readonly #held: (readonly Uint8Array[])[] = [];
 
   constructor(context: ServiceContext, scope: StreamScope<WatchRequest, WatchResponse>, encoder: EventEncoder) {
     this.#context = context;
@@ -66,11 +69,7 @@ class WatchSession {
     const { call } = scope;
     call.onMessage = (m) => this.#request(m);
     // Half-closing leaves the watchers as they are: no onHalfClose.
-    call.onDrain = () => {
-      this.#full = false;
-      this.#stream.resume();
-      if (!this.#full) call.resume();
-    };
+    call.onDrain = () => this.#drained();
     scope.onOver(() => {
       this.#progressTimer?.cancel();
       this.#stream.close();
@@ -194,11 +193,45 @@ class WatchSession {
   }
 
   #send(parts: readonly Uint8Array[]): void {
-    if (this.#scope.call.sendEncoded(parts)) return;
+    if (failpointsOn()) {
+      this.#held.push(parts);
+      if (this.#held.length === 1) this.#sendHeld();
+    } else this.#sendNow(parts);
+  }
+
+  /** False when the call has enough for now. */
+  #sendNow(parts: readonly Uint8Array[]): boolean {
+    const room = this.#scope.call.sendEncoded(parts);
+    if (!room) this.#fill();
+    return room;
+  }
+
+  #fill(): void {
     if (this.#full) return;
     this.#full = true;
     // Answers to requests must not pile up either.
     this.#scope.call.pause();
+  }
+
+  #drained(): void {
+    if (this.#held.length > 0) return;
+    this.#full = false;
+    this.#stream.resume();
+    if (!this.#full) this.#scope.call.resume();
+  }
+
+  /** A point that waits holds this stream alone, as a client that does not read. */
+  #sendHeld(): void {
+    let inTurn = true;
+    failpointThen('beforeSendWatchResponse', () => {
+      if (this.#scope.over) return;
+      const parts = this.#held.shift();
+      const room = parts === undefined || this.#sendNow(parts);
+      if (this.#held.length > 0) this.#sendHeld();
+      else if (!inTurn && room) this.#drained();
+    });
+    inTurn = false;
+    if (this.#held.length > 0) this.#fill();
   }
 }
 
