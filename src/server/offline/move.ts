@@ -238,12 +238,13 @@ function copyFile(disk: Disk, from: string, to: string, mode = 0o600): void {
   try {
     const size = source.size();
     const buffer = Buffer.alloc(copyBytes);
+    const zeros = Buffer.alloc(copyBytes);
     for (let at = 0; at < size;) {
       const n = source.read(buffer.subarray(0, Math.min(copyBytes, size - at)), at);
       if (n === 0) break;
       const piece = buffer.subarray(0, n);
       // The unused rest of a log segment stays a hole.
-      if (piece.some((b) => b !== 0)) target.write(piece, at);
+      if (!piece.equals(zeros.subarray(0, n))) target.write(piece, at);
       at += n;
     }
     if (target.size() < size) target.truncate(size);

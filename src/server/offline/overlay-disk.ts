@@ -14,6 +14,7 @@ import {
   type OpenOptions,
 } from '../../base/disk.ts';
 import { runDiskOp } from '../../base/memory-disk.ts';
+import { parentOf } from './new-data-dir.ts';
 
 /** Written parts of a file are kept in blocks of this size. */
 const blockBytes = 64 * 1024;
@@ -113,7 +114,7 @@ export class OverlayDisk implements Disk {
     const names = new Set(this.#base.stat(path) === undefined && this.#dirs.has(path) ? [] : this.#base.list(path));
     for (const [file, layer] of this.#files) {
       if (parentOf(file) !== path) continue;
-      const name = file.slice(path.length + 1);
+      const name = file.slice(file.lastIndexOf('/') + 1);
       if (layer === null) names.delete(name);
       else names.add(name);
     }
@@ -238,8 +239,4 @@ class OverlayThread implements DiskThread {
   }
 
   close(): void {}
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }

@@ -26,7 +26,7 @@ describe('a damaged file', () => {
     let refused = 0;
     for (const rows of [3, 40, 400]) {
       const file = await fileOf(randomContent(random, rows));
-      for (let i = 0; i < 700; i++) {
+      for (let i = 0; i < 250; i++) {
         const damaged = Buffer.from(file);
         const flips = 1 + below(random, 3);
         for (let k = 0; k < flips; k++) {
@@ -38,14 +38,14 @@ describe('a damaged file', () => {
         if (problemOf(damaged) !== undefined) refused++;
       }
     }
-    expect(refused).toBeGreaterThan(300);
+    expect(refused).toBeGreaterThan(100);
   });
 
   it('with pages of noise, and with pages swapped', async () => {
     const random = new SeededRandom(2);
     const file = await fileOf(randomContent(random, 500));
     const pages = file.length / pageBytes;
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 200; i++) {
       const damaged = Buffer.from(file);
       const page = 2 + below(random, pages - 2);
       if (below(random, 2) === 0) randomBytes(random, pageBytes).copy(damaged, page * pageBytes);
