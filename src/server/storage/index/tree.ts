@@ -182,7 +182,7 @@ export class Tree {
   }
   /** A fresh copy. */
   key(): Buffer {
-    const out = Buffer.allocUnsafeSlow(this.keyBytes);
+    const out = Buffer.allocUnsafe(this.keyBytes);
     this.copyKey(out);
     return out;
   }
@@ -190,8 +190,9 @@ export class Tree {
   value(): Buffer {
     const at = this.payload;
     if (this.flags & cellFlag.longPayload) return this.#readOverflow(this.view.getUint32(at + 4, true), this.view.getUint32(at, true));
-    const out = Buffer.allocUnsafeSlow(this.payloadBytes);
-    this.bytes.copy(out, 0, at, at + out.length);
+    const out = Buffer.allocUnsafe(this.payloadBytes);
+    if (out.length <= shortCompare) for (let i = 0; i < out.length; i++) out[i] = this.bytes[at + i] as number;
+    else this.bytes.copy(out, 0, at, at + out.length);
     return out;
   }
   /** The key of the cell against another: negative, 0, positive. */

@@ -77,7 +77,11 @@ export const defaultBackendOptions: BackendOptions = {
 };
 
 /** A commit starts at once when so much waits for it: bounds what a crash makes the WAL replay and what is held in memory. */
-const batchBytesMax = 8 * 1024 * 1024;
+const batchBytesMax = 4 * 1024 * 1024;
+/** Records go to the disk thread in such portions, ahead of their commit record: handing over costs a copy, which must not take long. */
+const earlyWriteBytes = 1024 * 1024;
+/** Jobs of the disk thread beyond which nothing is written early: it is behind, and what waits there is held twice. */
+const earlyJobsMax = 4;
 /** Records kept in memory after they were written, so that new rows are read without the disk; never more than an eighth of the cache. */
 const recentBytesMax = 16 * 1024 * 1024;
 /** Kills gathered in one record. */
@@ -137,6 +141,7 @@ export class LogBackend implements Backend {
   #ops = 0;
   #changed = false;
   #bytesSinceCommit = 0;
+  #bytesUnsubmitted = 0;
   #timer: Timer | undefined;
   #waiting: (() => void)[] = [];
   #commitDeferred = false;
@@ -269,6 +274,7 @@ export class LogBackend implements Backend {
     this.#touch();
     failpoint('afterWritebackBuf');
     if (this.#ops >= this.#o.batchOps || this.#bytesSinceCommit >= batchBytesMax) this.#startCommit();
+    if (this.#bytesUnsubmitted >= earlyWriteBytes) this.#writeEarly();
   }
 
   setConfState(confState: ConfState): void {
@@ -338,6 +344,7 @@ export class LogBackend implements Backend {
     this.#size.addRow(elementBytes(size));
     this.#ops++;
     this.#bytesSinceCommit += size;
+    this.#bytesUnsubmitted += size;
     this.#touch();
     try {
       this.#index.append(key, main, sub, tombstone, tail.first, offset, size, row.lease);
@@ -940,7 +947,18 @@ export class LogBackend implements Backend {
     return commit;
   }
 
+  /** Writes records ahead of their commit record; without that they do not count. */
+  #writeEarly(): void {
+    if (this.#direct || this.#failed !== undefined || this.#thread.pending >= earlyJobsMax) return;
+    const ops: DiskOp[] = [];
+    this.#takeWrites(ops);
+    submitJob(this.#thread, ops, (error) => {
+      if (error !== undefined) this.#fail(error);
+    });
+  }
+
   #takeWrites(ops: DiskOp[]): void {
+    this.#bytesUnsubmitted = 0;
     for (const c of this.#log.chunks) {
       if (c.submitted === c.used) continue;
       ops.push({ kind: 'write', file: c.file.file, bytes: c.bytes.subarray(c.submitted, c.used), position: c.base + c.submitted });

@@ -33,8 +33,8 @@ import type { LogSnapshot } from './log-scan.ts';
 import { SnapshotExpiredError } from './log-scan.ts';
 import type { LogStore } from './log-store.ts';
 
-/** Bytes read and copied in one slice: about 1 ms with checksums. */
-const sliceBytes = 512 * 1024;
+/** Bytes read and copied in one slice: less than 1 ms with checksums. */
+const sliceBytes = 256 * 1024;
 /** Kills looked up in the new file in one slice: about 1 ms. */
 const sliceKills = 250;
 /** Output not yet on the disk. */
@@ -68,6 +68,9 @@ class Rewrite {
   readonly #reject: (error: unknown) => void;
   readonly #out: LogFile;
   readonly #finalName: string;
+  readonly #in = Buffer.allocUnsafeSlow(sliceBytes);
+  /** Output memory that is not on its way to the disk; shared, so that the disk thread writes it from where it is. */
+  readonly #free: Buffer[] = [];
   #source = 0;
   #offset = 0;
   #inFlight = 0;
@@ -131,21 +134,28 @@ class Rewrite {
       this.#schedule();
       return;
     }
-    let to = Math.min(this.#offset + sliceBytes, file.end);
-    let b = this.#o.log.readStretch(file, this.#offset, to);
+    let b = this.#read(file, Math.min(sliceBytes, file.end - this.#offset));
     const firstBytes = b.readUInt32LE(4);
     if (firstBytes > b.length) {
-      to = this.#offset + firstBytes;
-      if (to > file.end) throw new CorruptError({ path: file.path, offset: this.#offset, what: 'record with a wrong length' });
-      b = this.#o.log.readStretch(file, this.#offset, to);
+      if (this.#offset + firstBytes > file.end)
+        throw new CorruptError({ path: file.path, offset: this.#offset, what: 'record with a wrong length' });
+      b = this.#read(file, firstBytes);
     }
     this.#copy(file, b);
     this.#schedule();
   }
 
+  #read(file: LogFile, bytes: number): Buffer {
+    const b = bytes <= sliceBytes ? this.#in.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
+    const n = file.file.read(b, this.#offset);
+    if (n !== bytes) throw new CorruptError({ path: file.path, offset: this.#offset + n, what: 'segment cut short' });
+    return b;
+  }
+
   /** Copies what lives in a block of whole records; a record cut off by its end is left for the next. */
   #copy(file: LogFile, b: Buffer): void {
-    const out = Buffer.allocUnsafeSlow(b.length);
+    const out =
+      b.length <= sliceBytes ? (this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(sliceBytes))) : Buffer.allocUnsafeSlow(b.length);
     let used = 0;
     let at = 0;
     const start = this.#offset;
@@ -173,7 +183,8 @@ class Rewrite {
     }
     this.#offset = start + at;
     failpoint('rewriteBeforeBatch');
-    if (used > 0) this.#write(out.subarray(0, used));
+    if (used > 0) this.#write(out.subarray(0, used), out);
+    else this.#free.push(out);
   }
 
   /** Kills of rows that are still physically somewhere else: a rebuild needs them. */
@@ -189,14 +200,15 @@ class Rewrite {
     return used === 0 ? undefined : encodeKills(kept, used);
   }
 
-  #write(bytes: Buffer, then?: () => void): void {
+  /** `memory`, when given, may be used again after the write. */
+  #write(bytes: Buffer, memory?: Buffer): void {
     const position = this.#out.end;
     this.#out.end += bytes.length;
     this.#inFlight += bytes.length;
     this.#o.thread.submit([{ kind: 'write', file: this.#out.file, bytes, position }], (error) => {
       this.#inFlight -= bytes.length;
+      if (memory?.length === sliceBytes) this.#free.push(memory);
       if (error !== undefined) this.#fail(error);
-      else if (then !== undefined) then();
       else this.#schedule();
     });
   }

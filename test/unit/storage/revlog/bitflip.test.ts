@@ -120,7 +120,7 @@ describe('every bit flipped', () => {
     expect(t.rebuilt).toBeGreaterThan(0);
   });
   it('log and checkpoint after rewrites', { timeout: 300_000 }, async () => {
-    const { image, ops } = await make(3, 16, 'rewritten');
+    const { image, ops } = await make(3, 24, 'rewritten');
     expect([...image.keys()].some((n) => /-000[1-9]\.seg$/.test(n))).toBe(true);
     const t = flipAll(image, ops, (n) => !n.endsWith('.pages'), false);
     expect(t.refused).toBeGreaterThan(0);
