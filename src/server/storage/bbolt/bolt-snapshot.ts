@@ -10,10 +10,14 @@ import { bucketLeafFlag, encodeMetaPage, pageBytes, writeU64 } from './format.ts
 import { revisionKeyBytes, tombstoneKeyBytes, writeRevisionKey } from './revision-key.ts';
 import { TreeWriter, type BucketRoot, type PageOut } from './tree-writer.ts';
 
-/** Time that one slice of the work may take on the event loop. */
-const sliceMs = 2;
-/** Bytes of entries between two looks at the clock: well below 0.2 ms of work. */
-const bytesPerClockLook = 32 * 1024;
+/**
+ * Time that one slice of the work takes on the event loop: as much as everything else took since the last one, so that requests under way are
+ * at most twice as slow, within these bounds.
+ */
+const sliceMinMs = 0.25;
+const sliceMaxMs = 2;
+/** Bytes of entries between two looks at the clock: some 0.05 ms of work. */
+const bytesPerClockLook = 16 * 1024;
 /** Entries of a small bucket fetched at once. */
 const entriesBytesMax = 8 * 1024;
 /** What an entry costs beside its bytes, so that small ones are counted too. */
@@ -49,6 +53,7 @@ export class BoltSnapshot {
   #writing: Generator<void, Layout> | undefined;
   #out: PieceOut | undefined;
   #scan: RowScan | undefined;
+  #lastSliceEnd = Infinity;
   #ended = false;
   #closed = false;
 
@@ -116,11 +121,15 @@ export class BoltSnapshot {
 
   /** Runs one slice. @returns what the work came to when it is at its end. */
   #step(work: Generator<void, Layout>, enough: () => boolean): Layout | undefined {
-    const until = this.#clock.mono() + sliceMs;
+    const start = this.#clock.mono();
+    const until = start + Math.min(sliceMaxMs, Math.max(sliceMinMs, start - this.#lastSliceEnd));
+    let now: number;
     do {
       const r = work.next();
       if (r.done === true) return r.value;
-    } while (!enough() && this.#clock.mono() < until);
+      now = this.#clock.mono();
+    } while (!enough() && now < until);
+    this.#lastSliceEnd = now;
     return undefined;
   }
 
