@@ -15,13 +15,26 @@ import { workerUrl } from './worker-url.ts';
 const stagingBytesMin = 1 << 18;
 /** It grows up to this with what is written; a larger write gets memory of its own, given back after it. */
 const stagingBytesMax = 1 << 22;
+/**
+ * Staging memory kept for the next burst. Without it each burst would take new memory, and what both sides have let go of is given back only
+ * when the worker's collector runs, which for want of other garbage happens every hundred megabytes.
+ */
+const stagingFreeBytesMax = 1 << 22;
 
 export type JobDone = (error: DiskError | undefined, syncMs: number) => void;
+
+interface Staging {
+  readonly bytes: Uint8Array;
+  /** Jobs in the ring with bytes in it. */
+  jobs: number;
+}
 
 interface Job {
   readonly ops: readonly DiskOp[];
   readonly done: JobDone;
   readonly owner: Handle;
+  /** Where its bytes were copied to. */
+  staged: Staging[] | undefined;
 }
 
 /** What a thread needs to know of the files it is given. */
@@ -42,8 +55,12 @@ export class SharedDiskThread {
   readonly #buffers: (SharedArrayBuffer | undefined)[] = [];
   readonly #generations: number[] = new Array<number>(ring.bufferSlots).fill(0);
   #nextBuffer = 0;
-  #staging: Uint8Array | undefined;
+  #staging: Staging | undefined;
   #stagingUsed = 0;
+  /** Of the job being started. */
+  #staged: Staging[] | undefined;
+  readonly #stagingFree: Staging[] = [];
+  #stagingFreeBytes = 0;
   /** In the ring. */
   #running: Job[] = [];
   #runningFrom = 0;
@@ -119,6 +136,8 @@ export class SharedDiskThread {
     if (this.#running.length === this.#runningFrom) this.#stagingUsed = 0;
     if (ops.length === 0) this.#setOp(ring.opCode.nothing, -1);
     for (const op of ops) this.#encode(op);
+    job.staged = this.#staged;
+    this.#staged = undefined;
     const last = (this.#submitted - 1) & (ring.opSlots - 1);
     this.#ring.ops[last * ring.opInts + ring.lastAt] = 1;
     this.#running.push(job);
@@ -208,19 +227,42 @@ export class SharedDiskThread {
       own.set(bytes);
       return own;
     }
-    let from = (this.#stagingUsed + 7) & ~7;
-    from += bytes.byteOffset & 7;
-    if (this.#staging === undefined || from + bytes.length > this.#staging.length) {
-      let size = Math.max(stagingBytesMin, this.#staging?.length ?? 0);
-      while (size < bytes.length + 8) size *= 2;
-      // Writes under way keep the former one.
-      this.#staging = new Uint8Array(new SharedArrayBuffer(size));
+    let from = ((this.#stagingUsed + 7) & ~7) + (bytes.byteOffset & 7);
+    let staging = this.#staging;
+    if (staging === undefined || from + bytes.length > staging.bytes.length) {
       from = bytes.byteOffset & 7;
+      // Writes under way keep the former one.
+      staging = this.#takeStaging(from + bytes.length);
+      this.#staging = staging;
     }
-    const view = this.#staging.subarray(from, from + bytes.length);
+    if (this.#staged?.includes(staging) !== true) {
+      staging.jobs++;
+      (this.#staged ??= []).push(staging);
+    }
+    const view = staging.bytes.subarray(from, from + bytes.length);
     view.set(bytes);
     this.#stagingUsed = from + bytes.length;
     return view;
+  }
+
+  #takeStaging(bytesMin: number): Staging {
+    const former = this.#staging;
+    if (former !== undefined && former.jobs === 0) this.#freeStaging(former);
+    const at = this.#stagingFree.findIndex((s) => s.bytes.length >= bytesMin);
+    const [free] = at < 0 ? [] : this.#stagingFree.splice(at, 1);
+    if (free !== undefined) {
+      this.#stagingFreeBytes -= free.bytes.length;
+      return free;
+    }
+    let size = Math.max(stagingBytesMin, former?.bytes.length ?? 0);
+    while (size < bytesMin) size *= 2;
+    return { bytes: new Uint8Array(new SharedArrayBuffer(size)), jobs: 0 };
+  }
+
+  #freeStaging(staging: Staging): void {
+    if (this.#stagingFreeBytes + staging.bytes.length > stagingFreeBytesMax) return;
+    this.#stagingFree.push(staging);
+    this.#stagingFreeBytes += staging.bytes.length;
   }
 
   #tell(message: ring.RingMessage): void {
@@ -258,6 +300,8 @@ export class SharedDiskThread {
   }
 
   #settle(job: Job, error: DiskError | undefined, syncMs: number): void {
+    for (const staging of job.staged ?? []) if (--staging.jobs === 0 && staging !== this.#staging) this.#freeStaging(staging);
+    job.staged = undefined;
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).releaseFd();
     job.owner.pending--;
     if (this.#pending === 0) {
@@ -296,7 +340,7 @@ class Handle implements DiskThread {
   submit(ops: readonly DiskOp[], done: JobDone): void {
     invariant(!this.#closed, 'a job goes to an open thread', { thread: this.#thread.name });
     this.pending++;
-    this.#thread.submit({ ops, done, owner: this });
+    this.#thread.submit({ ops, done, owner: this, staged: undefined });
   }
 
   close(): void {

@@ -128,6 +128,24 @@ describe('errors', () => {
 });
 
 describe('threads', () => {
+  test('use the same shared memory again', async () => {
+    const disk = new RealDisk();
+    const thread = disk.thread('bursts');
+    const file = disk.open(join(top, 'bursts'), { write: true, create: true });
+    const bytes = new Uint8Array(200_000).fill(7);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let burst = 0; burst < 100; burst++) {
+      const ops = Array.from({ length: 5 }, (_, i): DiskOp => ({ kind: 'write', file, bytes, position: i * bytes.length }));
+      await Promise.all([ops.slice(0, 2), ops.slice(2)].map((o) => new Promise((resolve) => thread.submit(o, resolve))));
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16e6);
+    const read = new Uint8Array(5 * bytes.length);
+    expect(file.read(read, 0)).toBe(read.length);
+    expect(read.every((b) => b === 7)).toBe(true);
+    thread.close();
+    file.close();
+  });
+
   test('libuv’s pool, stalled by four jobs for three seconds, delays neither writes nor syncs of a log', async () => {
     const dir = join(top, 'stalled');
     const options = { disk: new RealDisk(), clock: new RealClock(), dir, log: silentLog, onFatal: (e: Error) => expect(e).toBeUndefined() };
