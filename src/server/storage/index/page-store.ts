@@ -17,6 +17,8 @@ const chunkShift = 8;
 const stagingPages = 256;
 /** Staging buffers kept for the next checkpoint. */
 const stagingKept = 4;
+/** Frames looked at for one that may go: with nearly all of them dirty the cache rather grows than makes each miss a walk through it. */
+const sweepMax = 512;
 /** Below this a tree operation could run out of frames it does not itself hold. */
 const framesMin = 64;
 
@@ -143,6 +145,11 @@ export class PageStore {
   }
   get frames(): number {
     return this.#frames;
+  }
+  /** Memory beyond the cache's limit that cannot be given up: changes that wait for the disk. */
+  get excessBytes(): number {
+    const bound = this.#dirtyCount + (this.#checkpoint?.frames.length ?? 0);
+    return Math.max(0, bound - this.#framesMax) * pageBytes;
   }
 
   /** Starts an operation: frames fetched from here on stay put until the next call. */
@@ -287,6 +294,7 @@ export class PageStore {
     for (const f of c.frames) this.#state[f] = (this.#state[f] as number) & ~held;
     for (const slot of c.released) this.#freeSlot(slot);
     this.#checkpoint = undefined;
+    this.#shrink();
   }
 
   get checkpointing(): boolean {
@@ -404,7 +412,7 @@ export class PageStore {
 
   /** A second-chance sweep. −1 when every frame is in use or must not go: the cache then grows past its limit until the next checkpoint. */
   #evict(): number {
-    for (let left = this.#frames * 2; left > 0; left--) {
+    for (let left = Math.min(this.#frames * 2, sweepMax); left > 0; left--) {
       const f = this.#hand;
       this.#hand = f + 1 === this.#frames ? 0 : f + 1;
       if ((this.#pageOf[f] as number) < 0 || this.#stamp[f] === this.#op) continue;
@@ -436,6 +444,25 @@ export class PageStore {
     this.#dirtyCount--;
   }
 
+  /** Gives back what was taken beyond the limit, from the end, as far as it is clean. */
+  #shrink(): void {
+    for (;;) {
+      const first = (this.chunks.length - 1) * chunkFrames;
+      if (first < this.#framesMax) return;
+      for (let f = first; f < this.#frames; f++) if (this.#state[f] !== clean || this.#stamp[f] === this.#op) return;
+      for (let f = first; f < this.#frames; f++) {
+        const id = this.#pageOf[f] as number;
+        if (id >= 0) this.#frameOf[id] = -1;
+        this.#pageOf[f] = -1;
+      }
+      this.#freeFrames = this.#freeFrames.filter((f) => f < first);
+      this.#frames = first;
+      this.#hand = 0;
+      this.chunks.pop();
+      this.views.pop();
+    }
+  }
+
   #growFrames(): number {
     const f = this.#frames;
     if (f === this.#pageOf.length) {
@@ -444,6 +471,8 @@ export class PageStore {
       this.#state = grow(this.#state, new Uint8Array(size));
       this.#recent = grow(this.#recent, new Uint8Array(size));
       this.#stamp = grow(this.#stamp, new Uint32Array(size));
+    }
+    if (f >> chunkShift === this.chunks.length) {
       const memory = new ArrayBuffer(chunkFrames * pageBytes);
       this.chunks.push(Buffer.from(memory));
       this.views.push(new DataView(memory));

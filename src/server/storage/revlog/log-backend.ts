@@ -475,9 +475,9 @@ export class LogBackend implements Backend {
     for (const f of this.#log.files) sum += f.end;
     return sum;
   }
-  /** Appended and not yet on its way to the disk: apply should pause when a stalled disk lets this grow. */
+  /** Memory held beyond its limits because the disk is behind: apply should pause when it grows (a limit of 64 MiB is reasonable). */
   get unwrittenBytes(): number {
-    let sum = 0;
+    let sum = this.#pages.excessBytes;
     for (const c of this.#log.chunks) sum += c.used - c.submitted;
     return sum;
   }
@@ -712,7 +712,11 @@ export class LogBackend implements Backend {
     } else if (type === recordType.commit && file.original) {
       const c = decodeCommit(b, at);
       if (c === undefined) throw new CorruptError({ path: file.path, offset, what: 'commit record with a wrong body' });
-      if (note || !this.#serving) this.#takeCommit(c, { segment: file.last, offset: offset + b.readUInt32LE(at + 4) });
+      if (this.#serving) return;
+      const end = { segment: file.last, offset: offset + b.readUInt32LE(at + 4) };
+      this.#takeCommit(c, end);
+      // A long replay must not fill the memory with changed pages.
+      if (this.#pages.dirtyPages > this.#pages.dirtyPagesMax) this.#checkpointNow(c, end);
     }
   }
   /** False while the constructor replays. */
@@ -1057,7 +1061,7 @@ export class LogBackend implements Backend {
       clock: this.#o.clock,
       thread: this.#bulk,
       store: this.#pages,
-      state: this.#checkpointState(commit),
+      state: this.#checkpointState(commit, end),
       directory: this.#directoryBytes(),
       commitDurable: () => this.#durableCommit >= commit.number,
       done: (error) => {
@@ -1081,17 +1085,32 @@ export class LogBackend implements Backend {
     return this.#checkpointWanted.length > 0 && this.#checkpoint === undefined && !this.#finalizing;
   }
 
+  /** Writes a checkpoint on the calling thread: a build's last step, and in the middle of a long replay. */
+  #checkpointNow(commit: CommitState, end: LogPosition): void {
+    new CheckpointWriter({
+      disk: this.#disk,
+      dir: this.#dir,
+      clock: this.#o.clock,
+      thread: this.#thread,
+      store: this.#pages,
+      state: this.#checkpointState(commit, end),
+      directory: this.#directoryBytes(),
+      commitDurable: () => true,
+      done: () => undefined,
+    }).runNow();
+  }
+
   #directoryBytes(): Buffer {
     const d = this.#log.tail.directory();
     return d.encode(d.count);
   }
 
-  #checkpointState(commit: CommitState): Omit<CheckpointState, 'slotCount'> {
+  #checkpointState(commit: CommitState, end: LogPosition): Omit<CheckpointState, 'slotCount'> {
     const tail = this.#log.tail;
     return {
       commit: commit.number,
       at: commit.at,
-      end: this.#commitEnd,
+      end,
       pagesName: this.#pagesName,
       roots: this.#index.roots,
       files: this.#log.files.map((f) => ({
@@ -1249,13 +1268,14 @@ export class LogBackend implements Backend {
 
   #removeFile(file: LogFile): void {
     this.#bulk ??= this.#disk.thread('revlog-bulk');
+    // Closed first: the last one to let go of a file frees its blocks, and that takes milliseconds.
+    file.file.close();
     this.#bulk.submit(
       [
         { kind: 'unlink', path: file.path },
         { kind: 'syncDir', path: this.#dir },
       ],
       (error) => {
-        file.file.close();
         if (error !== undefined) this.#fail(error);
       },
     );
@@ -1326,17 +1346,7 @@ export class LogBackend implements Backend {
     this.#disk.syncDir(this.#dir);
     this.#durableCommit = commit.number;
     if (this.#o.verify === true) this.#verify();
-    new CheckpointWriter({
-      disk: this.#disk,
-      dir: this.#dir,
-      clock: this.#o.clock,
-      thread: this.#thread,
-      store: this.#pages,
-      state: this.#checkpointState(commit),
-      directory: this.#directoryBytes(),
-      commitDurable: () => true,
-      done: () => undefined,
-    }).runNow();
+    this.#checkpointNow(commit, this.#commitEnd);
     this.abandon();
   }
 
