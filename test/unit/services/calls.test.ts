@@ -185,7 +185,7 @@ describe('locks and elections', () => {
     const waiting = channel.unary(Lock.lock, { name: key, lease: 2n }, { signal: abort.signal });
     const running = channel.unary(Election.campaign, { name: key, lease: 2n, value: key }, { signal: abort.signal });
     const given = Promise.all([refusal(waiting), refusal(running)]);
-    await until(() => member.kv.watchers.watcherCount === 1);
+    await until(() => member.kv.watchers.watcherCount === 2);
     abort.abort();
     await given;
     await until(() => member.kv.watchers.watcherCount === 0);
