@@ -8,6 +8,7 @@ import { formatDuration } from '../base/duration.ts';
 import { invariant } from '../base/invariant.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import type { RaftMachine } from '../raft/machine.ts';
 import { RawNode } from '../raft/raw-node.ts';
 import type { SnapshotMetadata } from '../raft/types.ts';
 import { HandlerTable } from '../wire/call.ts';
@@ -24,7 +25,7 @@ import { BucketAuthStore } from './auth/bucket-auth-store.ts';
 import type { PasswordHasher } from './auth/password-hasher.ts';
 import type { TokenProvider } from './auth/tokens.ts';
 import { BackendSlot } from './backend-slot.ts';
-import { bootstrap, checkInitialCluster, isInitialized } from './bootstrap/bootstrap.ts';
+import { bootstrap, checkInitialCluster, isInitialized, type RemoteClusterSource } from './bootstrap/bootstrap.ts';
 import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
 import { installDatabase } from './bootstrap/received-database.ts';
 import type { ServerConfig } from './config/config.ts';
@@ -51,7 +52,7 @@ import { Store } from './mvcc/store.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { registerServices } from './services/services.ts';
 import type { SnapshotSource } from './services/snapshot-source.ts';
-import type { Backend } from './storage/backend.ts';
+import type { Backend, BackendOptions } from './storage/backend.ts';
 import { BoltSnapshot } from './storage/bbolt/bolt-snapshot.ts';
 import { defaultBackendOptions, type LogBackend, openBackend } from './storage/revlog/log-backend.ts';
 import type { Snapshotter } from './storage/snap/snapshotter.ts';
@@ -89,6 +90,10 @@ export interface ServerOptions {
   readonly listen: boolean;
   /** The peers' side; a member alone needs none. */
   readonly transport?: PeerTransport | undefined;
+  /** With `transport`: how a member that joins asks the cluster. */
+  readonly remote?: RemoteClusterSource | undefined;
+  /** Other sizes than a server's, so that little data goes through what otherwise takes much: for simulations. */
+  readonly sizes?: StorageSizes | undefined;
   /** Builds a store's directory from a bbolt file, off the event loop; without it that is done on the loop, in slices. */
   readonly buildStore?: ((from: string, to: string) => Promise<void>) | undefined;
   /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
@@ -100,6 +105,13 @@ export interface ServerOptions {
   readonly onFatal: (error: Error) => void;
 }
 
+export interface StorageSizes {
+  readonly walSegmentBytes: number;
+  readonly store: Pick<BackendOptions, 'segmentBytes' | 'cacheBytes' | 'checkpointBytes'>;
+  /** Applied entries between two cuts of raft's log in memory. */
+  readonly logCutEntries: number;
+}
+
 /** The member has applied its own removal from the cluster. */
 export class MemberRemoved extends Error {
   readonly code = 'member-removed';
@@ -107,6 +119,8 @@ export class MemberRemoved extends Error {
 
 export interface RunningServer {
   readonly member: Member;
+  /** For those who watch it; it is driven by the member alone. */
+  readonly raft: RaftMachine;
   readonly table: HandlerTable;
   readonly metrics: ServerMetrics;
   /** URLs with the ports that the system picked. */
@@ -164,6 +178,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const openStore = (): LogBackend =>
     openBackend({
       ...defaultBackendOptions,
+      ...options.sizes?.store,
       disk: storeDisk,
       clock,
       log,
@@ -222,8 +237,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     paths,
     backend: opened,
     walObserver: metrics.wal,
+    walSegmentBytes: options.sizes?.walSegmentBytes,
     onDiskError: (error: DiskError) => onFatal(error),
-    remote: peers?.remoteCluster(config, clock, log, peerTls),
+    remote: options.remote ?? peers?.remoteCluster(config, clock, log, peerTls),
     installDatabase: async (metadata) => {
       await swapStore(metadata, () => {});
       return store;
@@ -327,6 +343,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     snapshots: snapshotFiles(snapshotter, metrics, clock, onFatal),
     transport,
     snapshotIndex: state.snapshotIndex,
+    logCutEntries: options.sizes?.logCutEntries,
     backend,
     kv,
     lessor,
@@ -361,7 +378,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   };
 
   side?.bind(member);
-  for (const m of state.remotes) side?.transport.addRemote(m.id, m.peerUrls);
+  for (const m of state.remotes) transport.addRemote?.(m.id, m.peerUrls);
 
   const table = new HandlerTable();
   const snapshots: SnapshotSource = { open: () => new BoltSnapshot({ view: member.backend.view(), clock }) };
@@ -398,6 +415,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const channels = new Set<InProcessChannel>();
   const running: RunningServer = {
     member,
+    raft,
     table,
     metrics,
     clientUrls: ports.client.map((p) => p.boundUrl),

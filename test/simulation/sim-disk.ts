@@ -157,6 +157,19 @@ export class SimDisk implements Disk {
     settle(this.#root);
   }
 
+  /** The process is killed and the machine stays up: handles die and locks are free; what was written is still read, and still not durable. */
+  kill(): void {
+    this.epoch++;
+    this.crashAt = undefined;
+    const unlock = (dir: SimDir): void => {
+      for (const node of dir.current.values()) {
+        if (node instanceof SimDir) unlock(node);
+        else node.lockedBy = undefined;
+      }
+    };
+    unlock(this.#root);
+  }
+
   /** Makes everything durable: the state before a test's scenario. */
   settle(): void {
     for (const change of this.#changes) applyChange(change, 'durable');

@@ -38,6 +38,8 @@ export interface BootstrapOptions {
   readonly paths: DataPaths;
   readonly backend: Backend;
   readonly walObserver: WalObserver;
+  /** Absent: etcd's 64 MB. */
+  readonly walSegmentBytes?: number | undefined;
   /** A failed write or sync of the WAL. */
   readonly onDiskError: (error: DiskError) => void;
   /** How to ask a cluster that runs already; a member that cannot talk to others needs none. */
@@ -136,6 +138,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped
     log,
     onFatal: options.onDiskError,
     observer: options.walObserver,
+    ...(options.walSegmentBytes === undefined ? {} : { segmentBytes: options.walSegmentBytes }),
   };
   return isInitialized(disk, paths) ? restart(options, walOptions, snapshotter) : freshStart(options, walOptions, snapshotter);
 }

@@ -54,6 +54,7 @@ export interface MemberOptions {
   readonly transport: PeerTransport;
   /** Index of the newest raft snapshot on disk. */
   readonly snapshotIndex: number;
+  readonly logCutEntries?: number | undefined;
   readonly backend: Backend;
   readonly kv: MvccStore;
   readonly lessor: Lessor;
@@ -204,6 +205,7 @@ export class Member implements MemberFacade, ReadyEvents {
       snapshotCount: config.snapshotCount,
       snapshotCatchupEntries: config.snapshotCatchupEntries,
       snapshotIndex: options.snapshotIndex,
+      logCutEntries: options.logCutEntries,
       events: this,
     });
     this.#votersChanged();

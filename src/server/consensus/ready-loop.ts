@@ -32,7 +32,7 @@ const applyClockEvery = 8;
 /** Peer messages held for the coming turn; more are dropped, which raft takes for a lossy network. */
 const inboxMax = 4096;
 /** Applied entries between two cuts of the in-memory log; each costs a copy of what stays. */
-const compactEveryEntries = 100;
+const logCutEntriesDefault = 100;
 /** Time the in-memory log stays whole after a snapshot was sent, so that the follower can go on from it. */
 const releaseDelayAfterSnapshotMs = 30_000;
 
@@ -51,6 +51,8 @@ export interface ReadyLoopOptions {
   readonly snapshotCatchupEntries: number;
   /** Index of the newest raft snapshot on disk. */
   readonly snapshotIndex: number;
+  /** Applied entries between two cuts of the in-memory log; absent: 100. */
+  readonly logCutEntries?: number | undefined;
   readonly events: ReadyEvents;
 }
 
@@ -483,7 +485,8 @@ export class ReadyLoop {
 
   /** The in-memory log keeps a window for slow followers, and all of it while one is being sent a snapshot. */
   #compactLog(): void {
-    if (this.#applied - this.#compactedFrom < compactEveryEntries || this.#sendingSnapshots > 0) return;
+    const every = this.#o.logCutEntries ?? logCutEntriesDefault;
+    if (this.#applied - this.#compactedFrom < every || this.#sendingSnapshots > 0) return;
     this.#compactedFrom = this.#applied;
     if (this.#clock.mono() < this.#keepLogUntil) return;
     const upTo = this.#applied - this.#o.snapshotCatchupEntries;

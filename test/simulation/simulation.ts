@@ -1,0 +1,139 @@
+/** One run: a cluster, its clients and its faults, from a plan; then everything is healed and must come to agree. */
+import type { Bug } from './cluster.ts';
+import { Cluster } from './cluster.ts';
+import { Caller, History, KvClient } from './clients.ts';
+import { FaultDriver } from './fault-driver.ts';
+import type { Plan } from './knobs.ts';
+import { guardGlobals } from './guard.ts';
+import { World } from './world.ts';
+
+export interface RunResult {
+  readonly seed: number;
+  readonly failure: string | undefined;
+  readonly hash: string;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly points: ReadonlyMap<string, number>;
+}
+
+/** Time in which a healed cluster has a leader and all members agree. */
+const agreeMs = 60_000;
+
+export interface RunOptions {
+  readonly bug?: Bug | undefined;
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+export async function run(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
+  const world = new World(plan.seed);
+  if (options.trace !== undefined) {
+    const { trace } = options;
+    world.trace = (line) => trace(`${(world.now / 1000).toFixed(6).padStart(11)} ${line}`);
+  }
+  const knobs = options.bug?.knobs?.(plan.knobs) ?? plan.knobs;
+  const unguard = guardGlobals((what) => world.fail(`the server used ${what}`));
+  const cluster = new Cluster(world, knobs, options.bug);
+  cluster.begin();
+  const rejected = (reason: unknown): void => {
+    if ((reason as { constructor?: { name?: string } } | undefined)?.constructor?.name === 'SimCrash') return;
+    world.fail(`a promise was rejected and nobody cared: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`);
+  };
+  process.on('unhandledRejection', rejected);
+  const history = new History();
+  const clients: KvClient[] = [];
+  try {
+    cluster.found(knobs.members);
+    for (let i = 0; i < knobs.clients; i++) {
+      const client = new KvClient(new Caller(cluster, i), history);
+      clients.push(client);
+      client.start();
+    }
+    const faults = new FaultDriver(cluster, plan.faults);
+    faults.start();
+    await world.runTo(knobs.durationMs);
+
+    for (const c of clients) c.stop();
+    faults.heal();
+    const healedAt = world.now;
+    await world.runTo(healedAt + agreeMs, () => world.events % 50 === 0 && agreed(cluster));
+    if (world.failure === undefined && !agreed(cluster))
+      world.fail(`no agreement within ${agreeMs / 1000} s of the healing: ${stateOf(cluster)}`);
+    if (world.failure === undefined) await compareHashes(cluster);
+  } catch (error) {
+    world.fail(`the simulator threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  } finally {
+    cluster.end();
+    unguard();
+    process.removeListener('unhandledRejection', rejected);
+  }
+  world.mix(world.events);
+  return {
+    seed: plan.seed,
+    failure: world.failure,
+    hash: world.hash,
+    simulatedMs: world.now,
+    events: world.events,
+    counts: {
+      ...cluster.counts,
+      ...diskCounts(cluster),
+      ...history.counts,
+      ...cluster.network.counts,
+      elections: cluster.oracle.elections,
+      revisions: cluster.oracle.model.rev,
+      entries: cluster.oracle.applied,
+    },
+    points: cluster.pointHits,
+  };
+}
+
+/** One leader, and everybody has applied all of it. */
+function agreed(cluster: Cluster): boolean {
+  const leader = cluster.leader()?.process?.server;
+  if (leader === undefined) return false;
+  const { commit, lastIndex } = leader.raft;
+  if (commit !== lastIndex || commit < cluster.oracle.applied) return false;
+  return cluster.live.every((m) => {
+    const process = m.process;
+    return (
+      process?.channel !== undefined &&
+      process.server?.member.appliedIndex === commit &&
+      process.server.member.leader === leader.member.memberId
+    );
+  });
+}
+
+function stateOf(cluster: Cluster): string {
+  return cluster.live
+    .map((m) => {
+      const s = m.process?.server;
+      if (s === undefined) return `${m.name} is down`;
+      return `${m.name} term ${s.raft.term} state ${s.raft.state} commit ${s.raft.commit} applied ${s.member.appliedIndex} last ${s.raft.lastIndex} serves ${m.process?.channel !== undefined}`;
+    })
+    .join('; ');
+}
+
+async function compareHashes(cluster: Cluster): Promise<void> {
+  const { world, oracle } = cluster;
+  const { model } = oracle;
+  const hashes = new Map<string, number>();
+  for (const machine of cluster.live) {
+    const member = machine.process?.server?.member;
+    if (member === undefined) continue;
+    if (member.kv.currentRev !== model.rev) world.fail(`${machine.name} ends at revision ${member.kv.currentRev}, not at ${model.rev}`);
+    member.kv.hashByRev(0, (error, result) => {
+      if (error !== undefined || result === undefined) world.fail(`${machine.name} has no hash: ${String(error)}`);
+      else hashes.set(machine.name, result.hash);
+    });
+  }
+  await world.runTo(world.now + 10_000, () => hashes.size === cluster.live.length);
+  if (new Set(hashes.values()).size > 1)
+    world.fail(`members hash to different values: ${[...hashes].map(([n, h]) => `${n} ${h}`).join(', ')}`);
+  for (const h of hashes.values()) world.mix(h);
+}
+
+function diskCounts(cluster: Cluster): Record<string, number> {
+  const out: Record<string, number> = {};
+  for (const m of cluster.machines) for (const [k, v] of Object.entries(m.disk.struck)) out[`disk.${k}`] = (out[`disk.${k}`] ?? 0) + v;
+  return out;
+}
