@@ -1,7 +1,8 @@
 // Installs the real things that tests run beside tsetcd into .cache/reference: etcd, etcdctl, etcdutl and benchmark 3.7.1 and our own Go
-// programs on clientv3 (where Go is), etcdctl 3.5.1 and python-etcd3 (where Python is), the npm package etcd3. Does only what is missing.
+// programs on clientv3 (where Go is), etcdctl 3.5.1, python-etcd3 and etcd3gw (where Python is), jetcd (where Java and Maven are), the npm
+// package etcd3. Does only what is missing. With the argument "rust" also the program on the crate etcd-client: it takes minutes to build.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, copyFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, copyFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -42,17 +43,34 @@ function python() {
   if (!has('python3')) return 'python3 is missing: its clients are skipped';
   const venv = join(cache, 'python');
   const stamp = join(venv, '.ready');
-  if (existsSync(stamp)) return undefined;
+  const requirements = join(top, 'test/clients/python/requirements.txt');
+  const wanted = readFileSync(requirements, 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return undefined;
   rmSync(venv, { recursive: true, force: true });
   run('python3', ['-m', 'venv', venv]);
-  run(join(venv, 'bin/pip'), [
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    '-r',
-    join(top, 'test/clients/python/requirements.txt'),
-  ]);
-  writeFileSync(stamp, '');
+  run(join(venv, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '-r', requirements]);
+  writeFileSync(stamp, wanted);
+  return undefined;
+}
+
+function java() {
+  if (!has('java') || !has('mvn')) return 'java or mvn is missing: the Java client is skipped';
+  const dir = join(cache, 'java');
+  const stamp = join(dir, '.ready');
+  const pom = join(top, 'test/clients/java/pom.xml');
+  const wanted = readFileSync(pom, 'utf8');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return undefined;
+  rmSync(dir, { recursive: true, force: true });
+  run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${dir}`]);
+  writeFileSync(stamp, wanted);
+  return undefined;
+}
+
+function rust() {
+  if (!has('cargo') || !has('protoc')) return 'cargo, or protoc with its include files, is missing: the Rust client is skipped';
+  const target = join(cache, 'rust');
+  run('cargo', ['build', '--locked', '--target-dir', target], { cwd: join(top, 'test/clients/rust') });
+  copyFileSync(join(target, 'debug/rustcheck'), join(bin, 'rustcheck'));
   return undefined;
 }
 
@@ -65,7 +83,8 @@ function node() {
   return undefined;
 }
 
-for (const step of [go, h2spec, python, node]) {
+const extra = { rust };
+for (const step of [go, h2spec, python, java, node, ...process.argv.slice(2).map((name) => extra[name])]) {
   const missing = step();
   if (missing) console.error(missing);
 }

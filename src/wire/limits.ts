@@ -44,7 +44,7 @@ export interface WireLimits {
   /** Streams that ended in a reset by the peer or by its errors, before they were answered: burst and rate ("rapid reset"). */
   readonly resetsBurst: number;
   readonly resetsPerSecond: number;
-  /** WINDOW_UPDATE frames: burst and rate; each DATA frame that we send earns four. */
+  /** WINDOW_UPDATE frames, and RST_STREAM of streams that have ended: burst and rate; each DATA frame that we send earns four. */
   readonly windowUpdatesBurst: number;
   readonly windowUpdatesPerSecond: number;
   /** Keepalive as etcd enforces it: least milliseconds between pings of a client that has calls open; two strikes are forgiven. */

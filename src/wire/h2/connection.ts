@@ -56,7 +56,7 @@ const headCacheEntries = 8;
 const recentHeadEntries = 4;
 /** Longest block that is remembered, in bytes: a repeated one is a few indexes. */
 const headCacheBytesMax = 256;
-/** Streams that we reset: frames on them were on their way and are dropped. */
+/** Reset streams of either side that are remembered, each: frames on ours were on their way, netty sends DATA behind its own. */
 const recentResetsMax = 1_000;
 /** Rounds of writing in one turn, each up to the socket's high-water mark. */
 const flushRoundsMax = 8;
@@ -64,6 +64,14 @@ const flushRoundsMax = 8;
 const lingerMs = 1_000;
 /** Bytes not yet taken by the kernel, in high-water marks, above which nothing more is read: only answers to frames grow it that far. */
 const readStopFactor = 4;
+
+function remember(resets: Set<number>, id: number): void {
+  if (resets.size >= recentResetsMax) {
+    const [oldest] = resets;
+    if (oldest !== undefined) resets.delete(oldest);
+  }
+  resets.add(id);
+}
 const drainPing = Buffer.from('drain\0\0\0', 'latin1');
 const keepalivePing = Buffer.from('alive\0\0\0', 'latin1');
 
@@ -97,6 +105,7 @@ export class Connection {
   #reading = false;
   #readStopped = false;
   readonly #recentResets = new Set<number>();
+  readonly #peerResets = new Set<number>();
   // A header block in pieces.
   #blockStream = 0;
   #blockFlags = 0;
@@ -477,6 +486,11 @@ export class Connection {
     if (id > this.#lastStreamId || (id & 1) === 0) throw new H2Error(ErrorCode.protocolError, `${what} on an idle stream`);
     // We reset it, and the peer may not have known: not its fault, but not for ever.
     if (this.#recentResets.has(id)) return;
+    if (this.#peerResets.delete(id)) {
+      // A stream error and no more: netty's cancellation overtakes the DATA that it had queued.
+      this.#resetId(id, ErrorCode.streamClosed);
+      return;
+    }
     throw new H2Error(ErrorCode.streamClosed, `${what} on a closed stream`);
   }
 
@@ -656,9 +670,11 @@ export class Connection {
     if (id > this.#lastStreamId || (id & 1) === 0) throw new H2Error(ErrorCode.protocolError, 'RST_STREAM on an idle stream');
     const stream = this.#streams.get(id);
     if (stream === undefined) {
-      this.#count();
+      // Netty answers each DATA frame that still comes on a stream it has cancelled.
+      if (!this.#windowUpdates.take(this.nowMs)) throw new H2Error(ErrorCode.enhanceYourCalm, 'too many RST_STREAM frames');
       return;
     }
+    remember(this.#peerResets, id);
     // One that was answered has cost its worth; one broken off before costs us work for nothing.
     if (!stream.localClosed) this.#chargeReset();
     this.#forget(stream);
@@ -782,11 +798,7 @@ export class Connection {
 
   #resetId(id: number, code: ErrorCode): void {
     writeRstStream(this.out(), id, code);
-    if (this.#recentResets.size >= recentResetsMax) {
-      const [oldest] = this.#recentResets;
-      if (oldest !== undefined) this.#recentResets.delete(oldest);
-    }
-    this.#recentResets.add(id);
+    remember(this.#recentResets, id);
   }
 
   /** Both sides have ended. */

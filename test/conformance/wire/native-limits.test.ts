@@ -179,6 +179,20 @@ describe('native connection', () => {
     expect(seen.received).toBe(2_000_000);
   });
 
+  it('forgives what netty sends behind a cancellation', () => {
+    send(headers(1, END_HEADERS), frame(RST, 0, 1, u32(8)), headers(3, END_HEADERS), frame(DATA, END_STREAM, 1, ask('abc')));
+    send(frame(DATA, 0, 1, Buffer.alloc(10)), frame(DATA, END_STREAM, 3, ask('abc')));
+    const frames = socket.take();
+    expect(goaway(frames)).toBeUndefined();
+    expect(reset(frames, 1)).toBe(5);
+    expect(frames.filter((f) => f.id === 1).length).toBe(1);
+    expect(frames.filter((f) => f.id === 3).length).toBe(3);
+    // One RST_STREAM for each DATA frame that was on its way.
+    for (let i = 0; i < 9_000; i++) send(frame(RST, 0, 1, u32(5)));
+    send(call(5, 'abc'));
+    expect(socket.take().filter((f) => f.id === 5).length).toBe(3);
+  });
+
   it('caps concurrent streams', () => {
     open({ concurrentStreamsMax: 3 });
     for (let id = 1; id <= 9; id += 2) send(call(id, `hang:${id}`));
@@ -196,6 +210,7 @@ describe('native connection', () => {
     ['PING acknowledgements', () => [frame(PING, 1, 0, Buffer.alloc(8))]],
     ['GOAWAY', () => [frame(GOAWAY, 0, 0, Buffer.alloc(8))]],
     ['WINDOW_UPDATE', () => [frame(WINDOW, 0, 0, u32(1))]],
+    ['resets of a stream that has ended', (i: number) => [...(i === 0 ? [call(1, 'abc')] : []), frame(RST, 0, 1, u32(8))]],
     ['streams that break the rules', (i: number) => [headers(i * 2 + 1, END_HEADERS), frame(WINDOW, 0, i * 2 + 1, u32(0))]],
     ['malformed requests', (i: number) => [headers(i * 2 + 1, 5, [[':method', 'GET']])]],
   ] as const)('ends a flood of %s with ENHANCE_YOUR_CALM', (_name, make) => {

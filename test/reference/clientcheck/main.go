@@ -1,5 +1,6 @@
 // Clientcheck drives a member through etcd's own Go client and reports one line for each check, "ok NAME" or "fail NAME: why".
-// Where a check needs the member restarted it prints "restart" and waits for a line on standard input.
+// Where a check needs the member killed and started again it prints "restart" and waits for a line on standard input; "restart in order"
+// where the member is to end as by SIGTERM.
 package main
 
 import (
@@ -11,11 +12,20 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 var stdin = bufio.NewReader(os.Stdin)
@@ -38,7 +48,8 @@ func main() {
 	failed := 0
 	for _, k := range []check{
 		{"kv", kv}, {"ranges", ranges}, {"txn", txn}, {"errors", wrong}, {"stream", stream}, {"big", big}, {"lease", lease}, {"keepalive", keepalive},
-		{"lock", lock}, {"election", election}, {"stm", stm}, {"compact", compact}, {"maintenance", maintenance}, {"many", many}, {"watch", watch}, {"resume", resume},
+		{"lock", lock}, {"election", election}, {"stm", stm}, {"compact", compact}, {"maintenance", maintenance}, {"many", many}, {"watch", watch},
+		{"deadlines", deadlines}, {"cancellation", cancellation}, {"compression", compression}, {"metadata", heads}, {"resume", resume}, {"goaway", goaway},
 	} {
 		if !strings.Contains(k.name, *only) {
 			continue
@@ -516,4 +527,238 @@ func resume(ctx context.Context, c *clientv3.Client) error {
 		}
 	}
 	return errors.New("watch ended")
+}
+
+// wire is grpc-go itself, without clientv3's retries and balancing.
+func wire(c *clientv3.Client, options ...grpc.CallOption) (*grpc.ClientConn, error) {
+	return grpc.NewClient(c.Endpoints()[0], grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(append(options, grpc.MaxCallRecvMsgSize(64<<20))...))
+}
+
+func queueOf(ctx context.Context, c *clientv3.Client, name string, n int64) error {
+	for {
+		g, err := c.Get(ctx, name+"/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			return err
+		}
+		if g.Count == n {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func waiters(c *clientv3.Client, name string) (*concurrency.Session, error) {
+	s, err := concurrency.NewSession(c)
+	if err != nil {
+		return nil, err
+	}
+	return s, concurrency.NewMutex(s, name).Lock(context.Background())
+}
+
+func deadlines(ctx context.Context, c *clientv3.Client) error {
+	s, err := waiters(c, "g-deadline")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	conn, err := wire(c)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	// The lock service waits on the server, for as long as the deadline in grpc-timeout lets it.
+	err = conn.Invoke(short, "/v3lockpb.Lock/Lock", &pb.PutRequest{Key: []byte("g-deadline")}, &pb.LeaseGrantResponse{})
+	if status.Code(err) != codes.DeadlineExceeded {
+		return fmt.Errorf("deadline: %v", err)
+	}
+	return queueOf(ctx, c, "g-deadline", 1)
+}
+
+func cancellation(ctx context.Context, c *clientv3.Client) error {
+	s, err := waiters(c, "g-cancel")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	conn, err := wire(c)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	inner, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		done <- conn.Invoke(inner, "/v3lockpb.Lock/Lock", &pb.PutRequest{Key: []byte("g-cancel")}, &pb.LeaseGrantResponse{})
+	}()
+	if err := queueOf(ctx, c, "g-cancel", 2); err != nil {
+		cancel()
+		return err
+	}
+	cancel()
+	if err := <-done; status.Code(err) != codes.Canceled {
+		return fmt.Errorf("cancelled: %v", err)
+	}
+	if err := queueOf(ctx, c, "g-cancel", 1); err != nil {
+		return err
+	}
+	// Calls broken off in the middle of large answers leave the connection in order.
+	for i := 0; i < 8; i++ {
+		if _, err := c.Put(ctx, fmt.Sprintf("cut/%d", i), strings.Repeat("v", 1000*1000)); err != nil {
+			return err
+		}
+	}
+	kv := pb.NewKVClient(conn)
+	all := &pb.RangeRequest{Key: []byte("cut/"), RangeEnd: []byte("cut0")}
+	for i := 0; i < 20; i++ {
+		cut, cancel := context.WithTimeout(ctx, time.Duration(i)*time.Millisecond)
+		_, _ = kv.Range(cut, all)
+		cancel()
+	}
+	r, err := kv.Range(ctx, all)
+	if err != nil {
+		return err
+	}
+	return want(len(r.Kvs) == 8, "%d keys after cancellations", len(r.Kvs))
+}
+
+func compression(ctx context.Context, c *clientv3.Client) error {
+	conn, err := wire(c, grpc.UseCompressor("gzip"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	kv := pb.NewKVClient(conn)
+	value := []byte(strings.Repeat("compressible ", 50000))
+	if _, err := kv.Put(ctx, &pb.PutRequest{Key: []byte("zip"), Value: value}); err != nil {
+		return err
+	}
+	r, err := kv.Range(ctx, &pb.RangeRequest{Key: []byte("zip")})
+	if err != nil {
+		return err
+	}
+	if err := want(string(r.Kvs[0].Value) == string(value), "value of %d bytes", len(r.Kvs[0].Value)); err != nil {
+		return err
+	}
+	if _, err := kv.Put(ctx, &pb.PutRequest{}); status.Code(err) != codes.InvalidArgument {
+		return fmt.Errorf("empty key: %v", err)
+	}
+	w, err := pb.NewWatchClient(conn).Watch(ctx)
+	if err != nil {
+		return err
+	}
+	create := &pb.WatchRequest_CreateRequest{CreateRequest: &pb.WatchCreateRequest{Key: []byte("zip")}}
+	if err := w.Send(&pb.WatchRequest{RequestUnion: create}); err != nil {
+		return err
+	}
+	if m, err := w.Recv(); err != nil || !m.Created {
+		return fmt.Errorf("created: %v %v", m, err)
+	}
+	if _, err := kv.Put(ctx, &pb.PutRequest{Key: []byte("zip"), Value: []byte("again")}); err != nil {
+		return err
+	}
+	m, err := w.Recv()
+	if err != nil {
+		return err
+	}
+	return want(len(m.Events) == 1 && string(m.Events[0].Kv.Value) == "again", "event %v", m)
+}
+
+// heads sends much metadata and looks at what comes back: an error is trailers alone.
+func heads(ctx context.Context, c *clientv3.Client) error {
+	conn, err := wire(c)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	kv := pb.NewKVClient(conn)
+	md := metadata.Pairs("hasleader", "true", "trace-bin", "\x00\x01\xff\xfe")
+	for i := 0; i < 40; i++ {
+		md.Append(fmt.Sprintf("x-%d", i), strings.Repeat("v", i*5))
+	}
+	out := metadata.NewOutgoingContext(ctx, md)
+	for i := 0; i < 100; i++ {
+		if _, err := kv.Put(out, &pb.PutRequest{Key: []byte("md"), Value: []byte("x")}); err != nil {
+			return err
+		}
+	}
+	var header, trailer metadata.MD
+	if _, err := kv.Put(out, &pb.PutRequest{}, grpc.Header(&header), grpc.Trailer(&trailer)); status.Code(err) != codes.InvalidArgument {
+		return fmt.Errorf("empty key: %v", err)
+	}
+	if err := conn.Invoke(out, "/etcdserverpb.KV/Nothing", &pb.PutRequest{}, &pb.PutResponse{}); status.Code(err) != codes.Unimplemented {
+		return fmt.Errorf("unknown method: %v", err)
+	}
+	return nil
+}
+
+// goaway writes while the member ends in good order and comes back: nothing but Unavailable, and nothing acknowledged is lost.
+func goaway(ctx context.Context, c *clientv3.Client) error {
+	conn, err := wire(c)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	kv := pb.NewKVClient(conn)
+	var done sync.WaitGroup
+	var stop atomic.Bool
+	var count atomic.Int64
+	last := make([]int, 8)
+	wrong := make(chan error, 8)
+	for w := range last {
+		done.Go(func() {
+			for i := 1; !stop.Load(); i++ {
+				_, err := kv.Put(ctx, &pb.PutRequest{Key: fmt.Appendf(nil, "goaway/%d", w), Value: fmt.Append(nil, i)})
+				switch {
+				case err == nil:
+					last[w] = i
+					count.Add(1)
+				case status.Code(err) != codes.Unavailable:
+					wrong <- err
+					return
+				default:
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+		})
+	}
+	reach := func(n int64) error {
+		for count.Load() < n {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return nil
+	}
+	err = reach(200)
+	if err == nil {
+		fmt.Println("restart in order")
+		if _, err = stdin.ReadString('\n'); err == nil {
+			err = reach(count.Load() + 200)
+		}
+	}
+	stop.Store(true)
+	done.Wait()
+	select {
+	case err = <-wrong:
+	default:
+	}
+	if err != nil {
+		return err
+	}
+	for w := range last {
+		g, err := c.Get(ctx, fmt.Sprintf("goaway/%d", w))
+		if err != nil {
+			return err
+		}
+		value := 0
+		fmt.Sscan(string(g.Kvs[0].Value), &value)
+		if value < last[w] {
+			return fmt.Errorf("%d after %d was acknowledged", value, last[w])
+		}
+	}
+	return nil
 }
