@@ -88,13 +88,16 @@ export async function buildAll({ types = false } = {}) {
     name: 'apart',
     setup(b) {
       b.onResolve({ filter: /^(yaml|ora|cli-table3)$/ }, ({ path }) => ({ path: `./lib/${path}.cjs`, external: true }));
-      b.onResolve({ filter: /^\.\/offline\.ts$/ }, () => ({ path: './lib/offline.cjs', external: true }));
+      b.onResolve({ filter: /^\.\/(offline|certificates)\.ts$/ }, ({ path }) => ({
+        path: `./lib${path.slice(1, -3)}.cjs`,
+        external: true,
+      }));
     },
   };
   await build({ ...commonJs, entryPoints: ['yaml', 'ora', 'cli-table3'], outdir: join(dist, 'lib'), outExtension: { '.js': '.cjs' } });
   await build({
     ...commonJs,
-    entryPoints: { offline: join(src, 'commands/util/offline.ts') },
+    entryPoints: { offline: join(src, 'commands/util/offline.ts'), certificates: join(src, 'commands/cert/certificates.ts') },
     outdir: join(dist, 'lib'),
     outExtension: { '.js': '.cjs' },
     banner: { js: bundleUrl },

@@ -282,6 +282,7 @@ export interface MethodDef<Req = unknown, Res = unknown> {
   readonly httpPath: string;
 }\n\n`;
   const all = [];
+  const paths = [];
   for (const pkg of packages)
     for (const svc of root.lookup(pkg).nestedArray) {
       if (!(svc instanceof protobuf.Service)) continue;
@@ -298,10 +299,12 @@ export interface MethodDef<Req = unknown, Res = unknown> {
         const http = m.options?.['(google.api.http).post'] ?? '';
         body += `  ${key}: { path: '/${full(svc)}/${m.name}', service: '${full(svc)}', name: '${m.name}', request: ${q}, response: ${s}, requestStream: ${!!m.requestStream}, responseStream: ${!!m.responseStream}, httpPath: '${http}' } as MethodDef<${q}, ${s}>,\n`;
         all.push(`${svc.name}.${key}`);
+        paths.push(`/${full(svc)}/${m.name}`);
       }
       body += '} as const;\n\n';
     }
   for (const [p, names] of used) out += `import { ${[...names].sort().join(', ')} } from './${p}.ts';\n`;
+  body += `/** Path of every method. A table keyed by it is complete, or does not compile. */\nexport type MethodPath = ${paths.map((p) => `'${p}'`).join(' | ')};\n\n`;
   body += `/** Every method of every service. */\nexport const methods: readonly MethodDef[] = [${all.map((a) => `${a} as MethodDef`).join(', ')}];\n`;
   return `${out}\n${body}`;
 }

@@ -26,7 +26,7 @@ export async function manPages() {
         {
           // What runs is of no interest here.
           name: 'no-offline',
-          setup: (b) => b.onResolve({ filter: /^\.\/offline\.ts$/ }, () => ({ path: 'no-offline', external: true })),
+          setup: (b) => b.onResolve({ filter: /^\.\/(offline|certificates)\.ts$/ }, () => ({ path: 'no-offline', external: true })),
         },
       ],
     });

@@ -2,6 +2,7 @@
 import { auth } from './access/auth.ts';
 import { role } from './access/role.ts';
 import { user } from './access/user.ts';
+import { cert } from './cert/cert.ts';
 import { alarm } from './cluster/alarm.ts';
 import { defrag } from './cluster/defrag.ts';
 import { downgrade } from './cluster/downgrade.ts';
@@ -51,6 +52,7 @@ export const root: CommandSpec = {
     auth,
     role,
     user,
+    cert,
     check,
     completion,
     help,

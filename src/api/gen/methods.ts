@@ -623,6 +623,58 @@ export const Election = {
   } as MethodDef<ResignRequest, ResignResponse>,
 } as const;
 
+/** Path of every method. A table keyed by it is complete, or does not compile. */
+export type MethodPath =
+  | '/etcdserverpb.KV/Range'
+  | '/etcdserverpb.KV/RangeStream'
+  | '/etcdserverpb.KV/Put'
+  | '/etcdserverpb.KV/DeleteRange'
+  | '/etcdserverpb.KV/Txn'
+  | '/etcdserverpb.KV/Compact'
+  | '/etcdserverpb.Watch/Watch'
+  | '/etcdserverpb.Lease/LeaseGrant'
+  | '/etcdserverpb.Lease/LeaseRevoke'
+  | '/etcdserverpb.Lease/LeaseKeepAlive'
+  | '/etcdserverpb.Lease/LeaseTimeToLive'
+  | '/etcdserverpb.Lease/LeaseLeases'
+  | '/etcdserverpb.Cluster/MemberAdd'
+  | '/etcdserverpb.Cluster/MemberRemove'
+  | '/etcdserverpb.Cluster/MemberUpdate'
+  | '/etcdserverpb.Cluster/MemberList'
+  | '/etcdserverpb.Cluster/MemberPromote'
+  | '/etcdserverpb.Maintenance/Alarm'
+  | '/etcdserverpb.Maintenance/Status'
+  | '/etcdserverpb.Maintenance/Defragment'
+  | '/etcdserverpb.Maintenance/Hash'
+  | '/etcdserverpb.Maintenance/HashKV'
+  | '/etcdserverpb.Maintenance/Snapshot'
+  | '/etcdserverpb.Maintenance/MoveLeader'
+  | '/etcdserverpb.Maintenance/Downgrade'
+  | '/etcdserverpb.Auth/AuthEnable'
+  | '/etcdserverpb.Auth/AuthDisable'
+  | '/etcdserverpb.Auth/AuthStatus'
+  | '/etcdserverpb.Auth/Authenticate'
+  | '/etcdserverpb.Auth/UserAdd'
+  | '/etcdserverpb.Auth/UserGet'
+  | '/etcdserverpb.Auth/UserList'
+  | '/etcdserverpb.Auth/UserDelete'
+  | '/etcdserverpb.Auth/UserChangePassword'
+  | '/etcdserverpb.Auth/UserGrantRole'
+  | '/etcdserverpb.Auth/UserRevokeRole'
+  | '/etcdserverpb.Auth/RoleAdd'
+  | '/etcdserverpb.Auth/RoleGet'
+  | '/etcdserverpb.Auth/RoleList'
+  | '/etcdserverpb.Auth/RoleDelete'
+  | '/etcdserverpb.Auth/RoleGrantPermission'
+  | '/etcdserverpb.Auth/RoleRevokePermission'
+  | '/v3lockpb.Lock/Lock'
+  | '/v3lockpb.Lock/Unlock'
+  | '/v3electionpb.Election/Campaign'
+  | '/v3electionpb.Election/Proclaim'
+  | '/v3electionpb.Election/Leader'
+  | '/v3electionpb.Election/Observe'
+  | '/v3electionpb.Election/Resign';
+
 /** Every method of every service. */
 export const methods: readonly MethodDef[] = [
   KV.range as MethodDef,

@@ -1,10 +1,11 @@
 /**
- * What each RPC needs: one table, keyed by the method itself. A method without a rule is refused, and fails a test.
+ * What each RPC needs: one table, keyed by the methods of the protos. It does not compile while a method has no rule, a handler cannot be
+ * registered without one (`ServiceContext`), and what has none is refused (G-A-1).
  *
- * Services ask before they serve or propose; what goes through raft is asked again at apply. The shape of a request (empty keys, bad URLs) is
- * checked before, as etcd answers those first.
+ * Every call passes here before its handler sees it; what goes through raft is asked again at apply. The shape of a request (empty keys, bad
+ * URLs) is checked before, as etcd answers those first.
  */
-import { Auth, Cluster, Election, KV, Lease, Lock, Maintenance, Watch, type MethodDef } from '../../api/gen/methods.ts';
+import type { MethodDef, MethodPath } from '../../api/gen/methods.ts';
 import {
   AlarmRequest_AlarmAction,
   type AlarmRequest,
@@ -21,7 +22,9 @@ import {
 } from '../../api/gen/etcdserverpb.ts';
 import type { Status } from '../../api/status.ts';
 import { errors } from '../../api/status.ts';
+import { invariant } from '../../base/invariant.ts';
 import type { AuthInfo } from '../apply/types.ts';
+import { watchRange } from '../txn/key-ranges.ts';
 import type { AuthStore } from './auth-store.ts';
 
 /**
@@ -45,12 +48,15 @@ interface Rule {
   readonly need: Need;
   /** The reason to refuse. For a streaming method asked for each message. */
   readonly refusal: (scope: CallScope, info: AuthInfo | undefined, request: never) => Status | undefined;
+  /** Requests for which nobody is asked who they are: a bad token does no harm there. */
+  readonly anonymous?: (request: never) => boolean;
 }
 
 const open: Rule = { need: 'open', refusal: () => undefined };
+const anybody: Rule = { need: 'open', refusal: () => undefined, anonymous: () => true };
 const user: Rule = { need: 'user', refusal: ({ auth }, info) => auth.checkUser(info) };
 const admin: Rule = { need: 'admin', refusal: ({ auth }, info) => auth.checkAdmin(info) };
-const inner: Rule = { need: 'inner', refusal: () => undefined };
+const inner: Rule = { need: 'inner', refusal: () => undefined, anonymous: () => true };
 
 function keys<Req>(refusal: (auth: AuthStore, info: AuthInfo | undefined, request: Req) => Status | undefined): Rule {
   return { need: 'keys', refusal: ({ auth }, info, request) => refusal(auth, info, request) };
@@ -76,103 +82,103 @@ function leaseList({ auth, leaseIds }: CallScope, info: AuthInfo | undefined): S
   return undefined;
 }
 
-const rules = new Map<MethodDef, Rule>([
-  ...rule(KV.range, readRange),
-  ...rule(KV.rangeStream, readRange),
-  ...rule(
-    KV.put,
-    keys<PutRequest>((auth, info, put) => auth.check(info, { put })),
-  ),
-  ...rule(
-    KV.deleteRange,
-    keys<DeleteRangeRequest>((auth, info, deleteRange) => auth.check(info, { deleteRange })),
-  ),
-  ...rule(
-    KV.txn,
-    keys<TxnRequest>((auth, info, txn) => auth.check(info, { txn })),
-  ),
-  ...rule(KV.compact, admin),
-  ...rule(
-    Watch.watch,
-    keys<WatchRequest>((auth, info, { createRequest: create }) =>
-      create === undefined ? undefined : auth.checkRange(info, create.key, create.rangeEnd, false),
-    ),
-  ),
+/** An answer to a create request that is refused is a message of its own; cancelling and asking for progress need nothing. */
+const watch: Rule = {
+  need: 'keys',
+  refusal: ({ auth }, info, { createRequest: create }: WatchRequest) => {
+    if (create === undefined) return undefined;
+    return auth.checkRange(info, watchRange(create.key, create.rangeEnd).key, create.rangeEnd, false);
+  },
+  anonymous: ({ createRequest }: WatchRequest) => createRequest === undefined,
+};
 
-  ...rule(Lease.leaseGrant, user),
-  ...rule(
-    Lease.leaseRevoke,
-    lease<LeaseRevokeRequest>(({ auth }, info, { ID }) => auth.checkLease(info, ID, true)),
-  ),
-  ...rule(
-    Lease.leaseKeepAlive,
-    lease<LeaseKeepAliveRequest>(({ auth }, info, { ID }) => auth.checkLease(info, ID, true)),
-  ),
-  ...rule(
-    Lease.leaseTimeToLive,
-    lease<LeaseTimeToLiveRequest>(({ auth }, info, r) => (r.keys ? auth.checkLease(info, r.ID, false) : undefined)),
-  ),
-  ...rule(Lease.leaseLeases, lease(leaseList)),
+/** gRPC's own health service, which is in no proto of etcd's. */
+type HealthPath = '/grpc.health.v1.Health/Check' | '/grpc.health.v1.Health/Watch';
 
-  ...rule(Cluster.memberList, user),
-  ...rule(Cluster.memberAdd, admin),
-  ...rule(Cluster.memberRemove, admin),
-  ...rule(Cluster.memberUpdate, admin),
-  ...rule(Cluster.memberPromote, admin),
+const rules: Readonly<Record<MethodPath | HealthPath, Rule>> = {
+  '/etcdserverpb.KV/Range': readRange,
+  '/etcdserverpb.KV/RangeStream': readRange,
+  '/etcdserverpb.KV/Put': keys<PutRequest>((auth, info, put) => auth.check(info, { put })),
+  '/etcdserverpb.KV/DeleteRange': keys<DeleteRangeRequest>((auth, info, deleteRange) => auth.check(info, { deleteRange })),
+  '/etcdserverpb.KV/Txn': keys<TxnRequest>((auth, info, txn) => auth.check(info, { txn })),
+  '/etcdserverpb.KV/Compact': admin,
+  '/etcdserverpb.Watch/Watch': watch,
 
-  ...rule(Maintenance.status, user),
-  ...rule(Maintenance.alarm, {
+  '/etcdserverpb.Lease/LeaseGrant': user,
+  '/etcdserverpb.Lease/LeaseRevoke': lease<LeaseRevokeRequest>(({ auth }, info, { ID }) => auth.checkLease(info, ID, true)),
+  '/etcdserverpb.Lease/LeaseKeepAlive': lease<LeaseKeepAliveRequest>(({ auth }, info, { ID }) => auth.checkLease(info, ID, true)),
+  '/etcdserverpb.Lease/LeaseTimeToLive': lease<LeaseTimeToLiveRequest>(({ auth }, info, r) =>
+    r.keys ? auth.checkLease(info, r.ID, false) : undefined,
+  ),
+  '/etcdserverpb.Lease/LeaseLeases': lease(leaseList),
+
+  '/etcdserverpb.Cluster/MemberList': user,
+  '/etcdserverpb.Cluster/MemberAdd': admin,
+  '/etcdserverpb.Cluster/MemberRemove': admin,
+  '/etcdserverpb.Cluster/MemberUpdate': admin,
+  '/etcdserverpb.Cluster/MemberPromote': admin,
+
+  '/etcdserverpb.Maintenance/Status': user,
+  '/etcdserverpb.Maintenance/Alarm': {
     need: 'admin',
     refusal: ({ auth }, info, r: AlarmRequest) =>
       r.action === AlarmRequest_AlarmAction.GET ? auth.checkUser(info) : auth.checkAdmin(info),
-  }),
-  ...rule(Maintenance.defragment, admin),
-  ...rule(Maintenance.hash, admin),
-  ...rule(Maintenance.hashKV, admin),
-  ...rule(Maintenance.snapshot, admin),
-  ...rule(Maintenance.moveLeader, admin),
-  ...rule(Maintenance.downgrade, admin),
+  },
+  '/etcdserverpb.Maintenance/Defragment': admin,
+  '/etcdserverpb.Maintenance/Hash': admin,
+  '/etcdserverpb.Maintenance/HashKV': admin,
+  '/etcdserverpb.Maintenance/Snapshot': admin,
+  '/etcdserverpb.Maintenance/MoveLeader': admin,
+  '/etcdserverpb.Maintenance/Downgrade': admin,
 
-  ...rule(Auth.authenticate, open),
-  ...rule(Auth.authStatus, open),
-  ...rule(Auth.authEnable, admin),
-  ...rule(Auth.authDisable, admin),
-  ...rule(Auth.userAdd, admin),
-  ...rule(
-    Auth.userGet,
-    own<AuthUserGetRequest>((auth, info, authUserGet) => auth.check(info, { authUserGet })),
-  ),
-  ...rule(Auth.userList, admin),
-  ...rule(Auth.userDelete, admin),
-  ...rule(Auth.userChangePassword, admin),
-  ...rule(Auth.userGrantRole, admin),
-  ...rule(Auth.userRevokeRole, admin),
-  ...rule(Auth.roleAdd, admin),
-  ...rule(
-    Auth.roleGet,
-    own<AuthRoleGetRequest>((auth, info, authRoleGet) => auth.check(info, { authRoleGet })),
-  ),
-  ...rule(Auth.roleList, admin),
-  ...rule(Auth.roleDelete, admin),
-  ...rule(Auth.roleGrantPermission, admin),
-  ...rule(Auth.roleRevokePermission, admin),
+  '/etcdserverpb.Auth/Authenticate': anybody,
+  '/etcdserverpb.Auth/AuthStatus': open,
+  '/etcdserverpb.Auth/AuthEnable': admin,
+  '/etcdserverpb.Auth/AuthDisable': admin,
+  '/etcdserverpb.Auth/UserAdd': admin,
+  '/etcdserverpb.Auth/UserGet': own<AuthUserGetRequest>((auth, info, authUserGet) => auth.check(info, { authUserGet })),
+  '/etcdserverpb.Auth/UserList': admin,
+  '/etcdserverpb.Auth/UserDelete': admin,
+  '/etcdserverpb.Auth/UserChangePassword': admin,
+  '/etcdserverpb.Auth/UserGrantRole': admin,
+  '/etcdserverpb.Auth/UserRevokeRole': admin,
+  '/etcdserverpb.Auth/RoleAdd': admin,
+  '/etcdserverpb.Auth/RoleGet': own<AuthRoleGetRequest>((auth, info, authRoleGet) => auth.check(info, { authRoleGet })),
+  '/etcdserverpb.Auth/RoleList': admin,
+  '/etcdserverpb.Auth/RoleDelete': admin,
+  '/etcdserverpb.Auth/RoleGrantPermission': admin,
+  '/etcdserverpb.Auth/RoleRevokePermission': admin,
 
-  ...rule(Lock.lock, inner),
-  ...rule(Lock.unlock, inner),
-  ...rule(Election.campaign, inner),
-  ...rule(Election.proclaim, inner),
-  ...rule(Election.leader, inner),
-  ...rule(Election.observe, inner),
-  ...rule(Election.resign, inner),
-]);
+  '/v3lockpb.Lock/Lock': inner,
+  '/v3lockpb.Lock/Unlock': inner,
+  '/v3electionpb.Election/Campaign': inner,
+  '/v3electionpb.Election/Proclaim': inner,
+  '/v3electionpb.Election/Leader': inner,
+  '/v3electionpb.Election/Observe': inner,
+  '/v3electionpb.Election/Resign': inner,
 
-function rule<Req, Res>(method: MethodDef<Req, Res>, r: Rule): [[MethodDef, Rule]] {
-  return [[method as MethodDef, r]];
+  // The gRPC health service tells only that the server is there.
+  '/grpc.health.v1.Health/Check': anybody,
+  '/grpc.health.v1.Health/Watch': anybody,
+};
+
+function ruleOf(method: MethodDef): Rule | undefined {
+  return Object.hasOwn(rules, method.path) ? rules[method.path as MethodPath] : undefined;
+}
+
+/** @throws InvariantError for a method that the table has no rule for: a server with one does not start. */
+export function mustHaveRule(method: MethodDef): void {
+  invariant(ruleOf(method) !== undefined, 'every method that is served has a rule', { method: method.path });
+}
+
+/** True when it does not matter who makes this request. */
+export function isAnonymous(method: MethodDef, request: unknown): boolean {
+  return ruleOf(method)?.anonymous?.(request as never) ?? false;
 }
 
 /** What kind of rule a method has; undefined when there is none. */
 export function needOf(method: MethodDef): Need | undefined {
-  return rules.get(method)?.need;
+  return ruleOf(method)?.need;
 }
 
 /**
@@ -181,6 +187,6 @@ export function needOf(method: MethodDef): Need | undefined {
  */
 export function authorize(scope: CallScope, method: MethodDef, info: AuthInfo | undefined, request: unknown): Status | undefined {
   if (!scope.auth.enabled) return undefined;
-  const found = rules.get(method);
+  const found = ruleOf(method);
   return found === undefined ? errors.permissionDenied : found.refusal(scope, info, request as never);
 }

@@ -16,9 +16,7 @@ type AuthField = {
 
 export function registerAuth(context: ServiceContext): void {
   const forward = <F extends AuthField, Res>(method: MethodDef<NonNullable<InternalRaftRequest[F]>, Res>, field: F): void =>
-    context.unary(method, (call) => {
-      const info = context.authorize(call, method, call.request);
-      if (info === false) return;
+    context.unary(method, (call, info) => {
       const request = InternalRaftRequest.create();
       request[field] = call.request as InternalRaftRequest[F];
       context.member.auth.prepare(request, (error, prepared) => {

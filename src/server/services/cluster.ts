@@ -5,12 +5,11 @@ import { errors, type Status } from '../../api/status.ts';
 import type { MemberDone } from '../consensus/facade.ts';
 import type { ClusterMember } from '../membership/cluster.ts';
 import type { UnaryCall } from '../../wire/call.ts';
-import type { ServiceContext } from './context.ts';
+import { passes, type ServiceContext } from './context.ts';
 
 export function registerCluster(context: ServiceContext): void {
   const { member } = context;
   context.unary(Cluster.memberList, (call) => {
-    if (context.authorize(call, Cluster.memberList, call.request) === false) return;
     const reply = (): void => call.reply({ header: context.headerMessage(0), members: member.cluster.members().map(wireMember) });
     if (!call.request.linearizable) return reply();
     member.linearizableRead((error) => {
@@ -18,32 +17,24 @@ export function registerCluster(context: ServiceContext): void {
       else reply();
     });
   });
-  context.unary(Cluster.memberAdd, (call) => {
-    // URLs are looked at before rights, as etcd does.
-    const urls = checkedPeerUrls(call.request.peerURLs);
-    if (urls === undefined) return call.fail(errors.memberBadURLs);
-    if (context.authorize(call, Cluster.memberAdd, call.request) === false) return;
-    member.addMember(urls, call.request.isLearner, (error, result) => {
-      if (error !== undefined || result === undefined) return call.fail(wireError(error));
-      call.reply({
-        header: context.headerMessage(0),
-        member: result.member === undefined ? undefined : wireMember(result.member),
-        members: result.members.map(wireMember),
+  context.unary(
+    Cluster.memberAdd,
+    (call) => {
+      member.addMember(checkedPeerUrls(call.request.peerURLs) ?? [], call.request.isLearner, (error, result) => {
+        if (error !== undefined || result === undefined) return call.fail(wireError(error));
+        call.reply({
+          header: context.headerMessage(0),
+          member: result.member === undefined ? undefined : wireMember(result.member),
+          members: result.members.map(wireMember),
+        });
       });
-    });
-  });
-  context.unary(Cluster.memberRemove, (call) => {
-    if (context.authorize(call, Cluster.memberRemove, call.request) !== false)
-      member.removeMember(call.request.ID, listReply(context, call));
-  });
-  context.unary(Cluster.memberUpdate, (call) => {
-    if (context.authorize(call, Cluster.memberUpdate, call.request) !== false)
-      member.updateMember(call.request.ID, call.request.peerURLs, listReply(context, call));
-  });
-  context.unary(Cluster.memberPromote, (call) => {
-    if (context.authorize(call, Cluster.memberPromote, call.request) !== false)
-      member.promoteMember(call.request.ID, listReply(context, call));
-  });
+    },
+    // URLs are looked at before rights, as etcd does.
+    { check: (call) => passes(call, checkedPeerUrls(call.request.peerURLs) === undefined ? errors.memberBadURLs : undefined) },
+  );
+  context.unary(Cluster.memberRemove, (call) => member.removeMember(call.request.ID, listReply(context, call)));
+  context.unary(Cluster.memberUpdate, (call) => member.updateMember(call.request.ID, call.request.peerURLs, listReply(context, call)));
+  context.unary(Cluster.memberPromote, (call) => member.promoteMember(call.request.ID, listReply(context, call)));
 }
 
 type ListCall = Pick<UnaryCall<never, MemberListResponse>, 'reply' | 'fail'>;

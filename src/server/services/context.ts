@@ -6,9 +6,10 @@
 import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
+import { must } from '../../base/invariant.ts';
 import type { HandlerTable, Metadata, StreamCall, UnaryCall } from '../../wire/call.ts';
 import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/types.ts';
-import { authorize, type CallScope } from '../auth/rules.ts';
+import { authorize, isAnonymous, mustHaveRule, type CallScope } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
@@ -21,10 +22,20 @@ export interface ServiceDependencies {
 }
 
 /** How a method is treated before its handler runs. */
-export interface MethodRule<Req> {
+export interface MethodRule<Req, Res = unknown> {
   /** Whether a learner may serve this request; absent: none. */
   readonly learner?: ((request: Req) => boolean) | undefined;
+  /** Looks at the shape of a request before anybody's rights, as etcd does: false when it has failed the call. */
+  readonly check?: ((call: UnaryCall<Req, Res>) => boolean) | undefined;
+  /** Whether this member must have caught up before rights are looked at and the request is served: a linearizable read. */
+  readonly read?: ((request: Req) => boolean) | undefined;
 }
+
+/** Runs for calls that the table of rules allows, and for no other. `info` is who calls; undefined when auth is off or nobody was asked for. */
+export type AdmittedHandler<Req, Res> = (call: UnaryCall<Req, Res>, info: AuthInfo | undefined) => void;
+
+/** Admissions kept for reuse: about as many as there are reads in one turn. */
+const idleAdmissionsMax = 1024;
 
 /** Who makes a call, and how it is told that it may not. */
 export type Caller = Pick<UnaryCall, 'metadata' | 'peer' | 'fail'>;
@@ -103,14 +114,21 @@ export class ServiceContext {
     return this.headerMessage(this.member.kv.currentRev);
   }
 
-  /** Registers a unary method behind the checks that every call passes. */
-  unary<Req, Res>(method: MethodDef<Req, Res>, handler: (call: UnaryCall<Req, Res>) => void, rule?: MethodRule<Req>): void {
-    const learner = rule?.learner;
+  /** Registers a unary method behind the checks that every call passes, the table of rules among them: a handler cannot forget it. */
+  unary<Req, Res>(method: MethodDef<Req, Res>, handler: AdmittedHandler<Req, Res>, rule?: MethodRule<Req, Res>): void {
+    mustHaveRule(method as unknown as MethodDef);
+    const { learner, check, read } = rule ?? {};
+    const admissions = new Admissions<Req, Res>(this, method, handler);
+    const enter = (call: UnaryCall<Req, Res>): void => {
+      if (check?.(call) === false) return;
+      if (read?.(call.request) === true) this.member.linearizableRead(admissions.take(call).read);
+      else admissions.enter(call);
+    };
     this.table.addUnary<Req, Res>(method, (call) => {
       const refused = this.#admit(call.metadata, this.member.isLearner && !(learner?.(call.request) ?? false));
       if (refused !== undefined) call.fail(refused);
-      else if (this.#knowsToken(call.metadata)) handler(call);
-      else this.#afterCatchUp(call, () => handler(call));
+      else if (this.#knowsToken(call.metadata)) enter(call);
+      else this.#afterCatchUp(call, () => enter(call));
     });
   }
 
@@ -124,9 +142,10 @@ export class ServiceContext {
     rule?: { readonly learner?: boolean },
   ): void {
     const learner = rule?.learner ?? false;
+    mustHaveRule(method as unknown as MethodDef);
     this.table.addStream<Req, Res>(method, (call) => {
       const refused = this.#admit(call.metadata, this.member.isLearner && !learner);
-      if (refused === undefined) handler(new StreamScope(this.member, call));
+      if (refused === undefined) handler(new StreamScope(this, method, call));
       else call.fail(refused);
     });
   }
@@ -161,7 +180,7 @@ export class ServiceContext {
    */
   authorize<Req, Res>(caller: Caller, method: MethodDef<Req, Res>, request: unknown): AuthInfo | undefined | false {
     const { auth } = this.member;
-    if (!auth.enabled) return undefined;
+    if (!auth.enabled || isAnonymous(method as unknown as MethodDef, request)) return undefined;
     const { error, info } = auth.authInfo(caller.metadata, caller.peer);
     const refused = error ?? authorize(this.#authScope, method as unknown as MethodDef, info, request);
     if (refused === undefined) return info;
@@ -174,17 +193,13 @@ export class ServiceContext {
     return info !== undefined && info.revision !== 0 && info.revision !== this.member.auth.revision ? errors.authOldRevision : undefined;
   }
 
-  /** Identifies the caller, takes the request through raft and answers with what apply gives. */
-  propose(call: EncodedCall, request: RaftRequest): void {
-    const info = this.authorize(call, call.method, call.request);
-    if (info === false) return;
+  /** Takes the request through raft and answers with what apply gives. */
+  propose(call: EncodedCall, info: AuthInfo | undefined, request: RaftRequest): void {
     this.member.propose(request, info, new Proposal(this, call));
   }
 
   /** As `propose` for a request whose bytes travel as the client sent them; `field` is its number in InternalRaftRequest. */
-  proposeEncoded(call: EncodedCall, field: number): void {
-    const info = this.authorize(call, call.method, call.request);
-    if (info === false) return;
+  proposeEncoded(call: EncodedCall, info: AuthInfo | undefined, field: number): void {
     this.member.proposeEncoded(field, call.requestBytes, info, new Proposal(this, call), call.request);
   }
 
@@ -203,21 +218,105 @@ export class ServiceContext {
   }
 }
 
+/** Unary calls of one method on their way to its handler. */
+class Admissions<Req, Res> {
+  readonly #context: ServiceContext;
+  readonly #method: MethodDef<Req, Res>;
+  readonly #handler: AdmittedHandler<Req, Res>;
+  readonly #idle: Admission<Req, Res>[] = [];
+
+  constructor(context: ServiceContext, method: MethodDef<Req, Res>, handler: AdmittedHandler<Req, Res>) {
+    this.#context = context;
+    this.#method = method;
+    this.#handler = handler;
+  }
+
+  take(call: UnaryCall<Req, Res>): Admission<Req, Res> {
+    const admission = this.#idle.pop() ?? new Admission(this);
+    admission.call = call;
+    return admission;
+  }
+
+  release(admission: Admission<Req, Res>): void {
+    admission.call = undefined;
+    if (this.#idle.length < idleAdmissionsMax) this.#idle.push(admission);
+  }
+
+  enter(call: UnaryCall<Req, Res>): void {
+    const info = this.#context.authorize(call, this.#method, call.request);
+    if (info !== false) this.#handler(call, info);
+  }
+}
+
+/** A call that waits for a linearizable read. Its callback is made once and lives as long as the object, which serves one call after the other. */
+class Admission<Req, Res> {
+  call: UnaryCall<Req, Res> | undefined;
+  readonly read: (error: Status | undefined) => void;
+
+  constructor(of: Admissions<Req, Res>) {
+    this.read = (error) => {
+      const call = must(this.call, 'an admission under way has its call');
+      of.release(this);
+      if (error !== undefined) call.fail(error);
+      else if (!call.cancelled) of.enter(call);
+    };
+  }
+}
+
+/** A message of a stream. What it asks for is seen only by whom the table of rules has let pass. */
+export class StreamRequest<Req> {
+  readonly #scope: Pick<StreamScope<Req, unknown>, 'authorize'>;
+  readonly #message: Req;
+  /** Who asks, once it was opened. */
+  info: AuthInfo | undefined;
+
+  constructor(scope: Pick<StreamScope<Req, unknown>, 'authorize'>, message: Req) {
+    this.#scope = scope;
+    this.#message = message;
+  }
+
+  /**
+   * The message, when its sender may ask for it by now; otherwise undefined, and the stream has failed.
+   * @param refused  takes the reason in the stream's stead
+   */
+  open(refused?: (status: Status) => void): Req | undefined {
+    const info = this.#scope.authorize(this.#message, refused);
+    if (info === false) return undefined;
+    this.info = info;
+    return this.#message;
+  }
+
+  /** For checks of a message's shape, which come before rights. */
+  shape<T>(look: (message: Req) => T): T {
+    return look(this.#message);
+  }
+}
+
 /** An open stream and what has to be let go with it, whoever ends it: client, handler, loss of the leader, or the member's stop. */
 export class StreamScope<Req, Res> {
-  readonly call: StreamCall<Req, Res>;
+  /** Without its messages: they come by `onRequest`. */
+  readonly call: Omit<StreamCall<Req, Res>, 'onMessage'>;
+  readonly #context: ServiceContext;
+  readonly #method: MethodDef<Req, Res>;
   readonly #undo: (() => void)[] = [];
+  onRequest: ((request: StreamRequest<Req>) => void) | undefined;
   #over = false;
 
-  constructor(member: MemberFacade, call: StreamCall<Req, Res>) {
+  constructor(context: ServiceContext, method: MethodDef<Req, Res>, call: StreamCall<Req, Res>) {
     this.call = call;
+    this.#context = context;
+    this.#method = method;
+    const { member } = context;
+    call.onMessage = (message) => this.onRequest?.(new StreamRequest(this, message));
     call.onCancel = () => this.#close();
     this.onOver(member.onStop(() => this.fail(errors.stopped)));
     if (call.metadata.get('hasleader')?.[0] === 'true') this.onOver(member.onLeaderLost(() => this.fail(errors.noLeader)));
   }
 
-  get caller(): Caller {
-    return { metadata: this.call.metadata, peer: this.call.peer, fail: (status) => this.fail(status) };
+  /** As ServiceContext.authorize, for one message of this stream. */
+  authorize(message: Req, refused: ((status: Status) => void) | undefined): AuthInfo | undefined | false {
+    const { metadata, peer } = this.call;
+    return this.#context.authorize({ metadata, peer, fail: refused ?? ((status) => this.fail(status)) }, this.#method, message);
   }
 
   get over(): boolean {
@@ -266,6 +365,13 @@ export class Proposal implements Completion {
     if (failed !== undefined) this.#call.fail(failed);
     else if (result !== undefined) this.#call.replyEncoded(this.#context.frame(result));
   }
+}
+
+/** Fails the call with what is wrong with it, if anything is. */
+export function passes(call: Pick<UnaryCall, 'fail'>, bad: Status | undefined): boolean {
+  if (bad === undefined) return true;
+  call.fail(bad);
+  return false;
 }
 
 function isUtf8(value: string | Uint8Array): boolean {

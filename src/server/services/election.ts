@@ -25,7 +25,10 @@ export function registerElection(context: ServiceContext): void {
   context.unary(Election.leader, (call) => serve(context, call, leader));
   context.unary(Election.resign, (call) => serve(context, call, resignCall));
   context.stream(Election.observe, (scope) => {
-    scope.call.onMessage = (request) => observe(context, scope, request);
+    scope.onRequest = (asked) => {
+      const request = asked.open();
+      if (request !== undefined) observe(context, scope, request);
+    };
   });
 }
 
@@ -106,7 +109,11 @@ function observe(context: ServiceContext, scope: StreamScope<LeaderRequest, Lead
   const abort = new Abort();
   scope.onOver(() => abort.fire(errors.contextCanceled));
   follow(context, scope, request, abort).catch((e: unknown) => {
-    if (!scope.over) scope.fail(unknownStatus(e));
+    if (scope.over) return;
+    // As etcd: whatever keeps the server from observing, a missing permission for one, ends the stream without a word.
+    const status = unknownStatus(e);
+    if (status === errors.stopped) scope.fail(status);
+    else scope.end();
   });
 }
 

@@ -17,7 +17,7 @@ import type { CompactedError, FutureRevisionError, RangeResult } from '../mvcc/t
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnlyTxn, isSerializableTxn } from '../txn/checks.ts';
 import { readTxn } from '../txn/execute.ts';
 import { encodeRangeAnswer, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
-import type { ServiceContext } from './context.ts';
+import { passes, type ServiceContext } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
 import { registerRangeStream } from './range-stream.ts';
 import { revisionStatus, thrownRevisionStatus } from './revision-status.ts';
@@ -35,31 +35,29 @@ const rowsPerTurn = 8192;
 export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
   const { member } = context;
   const jobs = new RangeJobs(context);
-  context.unary(KV.range, (call) => jobs.run(call), { learner: (r) => r.serializable });
-  context.unary(KV.put, (call) => {
-    const { request } = call;
-    if (quota.refuses(putCost(request))) return quota.refuse(call);
-    const bad = checkPut(request);
-    if (bad === undefined) context.proposeEncoded(call, putField);
-    else call.fail(bad);
+  context.unary(KV.range, (call, info) => jobs.run(call, info), {
+    learner: (r) => r.serializable,
+    check: (call) => passes(call, checkRange(call.request)),
+    read: (r) => !r.serializable,
   });
-  context.unary(KV.deleteRange, (call) => {
-    const bad = checkDeleteRange(call.request);
-    if (bad === undefined) context.proposeEncoded(call, deleteRangeField);
-    else call.fail(bad);
+  context.unary(KV.put, (call, info) => context.proposeEncoded(call, info, putField), {
+    check: (call) => quota.admits(call, putCost(call.request)) && passes(call, checkPut(call.request)),
   });
-  context.unary(KV.txn, (call) => {
-    const { request } = call;
-    if (quota.refuses(txnCost(request))) return quota.refuse(call);
-    const bad = checkTxn(request, member.config.maxTxnOps);
-    if (bad !== undefined) return call.fail(bad);
-    if (isReadOnlyTxn(request)) readOnlyTxn(context, call);
-    else context.proposeEncoded(call, txnField);
+  context.unary(KV.deleteRange, (call, info) => context.proposeEncoded(call, info, deleteRangeField), {
+    check: (call) => passes(call, checkDeleteRange(call.request)),
   });
-  context.unary(KV.compact, (call) => {
-    const info = context.authorize(call, KV.compact, call.request);
-    if (info !== false) member.propose({ compaction: call.request }, info, new Compaction(context, call));
-  });
+  context.unary(
+    KV.txn,
+    (call, info) => {
+      if (isReadOnlyTxn(call.request)) readOnlyTxn(context, call);
+      else context.proposeEncoded(call, info, txnField);
+    },
+    {
+      check: (call) => quota.admits(call, txnCost(call.request)) && passes(call, checkTxn(call.request, member.config.maxTxnOps)),
+      read: (r) => isReadOnlyTxn(r) && !isSerializableTxn(r),
+    },
+  );
+  context.unary(KV.compact, (call, info) => member.propose({ compaction: call.request }, info, new Compaction(context, call)));
   registerRangeStream(context);
 }
 
@@ -73,14 +71,11 @@ class RangeJobs {
     this.context = context;
   }
 
-  run(call: RangeCall): void {
-    const { request } = call;
-    const bad = checkRange(request);
-    if (bad !== undefined) return call.fail(bad);
+  run(call: RangeCall, info: AuthInfo | undefined): void {
     const job = this.#idle.pop() ?? new RangeJob(this);
     job.call = call;
-    if (request.serializable) job.read(undefined);
-    else this.context.member.linearizableRead(job.read);
+    job.info = info;
+    job.run();
   }
 
   release(job: RangeJob): void {
@@ -90,29 +85,22 @@ class RangeJobs {
   }
 }
 
-/** One Range on its way. Its two callbacks are made once and live as long as the job, which serves one call after the other. */
+/** One Range at work. Its callback is made once and lives as long as the job, which serves one call after the other. */
 class RangeJob {
   call: RangeCall | undefined;
   info: AuthInfo | undefined;
   readonly #jobs: RangeJobs;
-  readonly read: (error: Status | undefined) => void;
   readonly #ranged: (error: CompactedError | FutureRevisionError | undefined, result: RangeResult | undefined) => void;
 
   constructor(jobs: RangeJobs) {
     this.#jobs = jobs;
-    this.read = (error) => this.#read(error);
     this.#ranged = (error, result) => this.#answer(error === undefined ? undefined : revisionStatus(error), result);
   }
 
-  #read(error: Status | undefined): void {
+  run(): void {
     const call = must(this.call, 'a job at work has its call');
     const { member } = this.#jobs.context;
-    if (error !== undefined || call.cancelled) return this.#answer(error, undefined);
-    const { request } = call;
-    const info = this.#jobs.context.authorize(call, KV.range, request);
-    if (info === false) return this.#jobs.release(this);
-    this.info = info;
-    const query = rangeQuery(request);
+    const query = rangeQuery(call.request);
     if (query.end !== undefined) return member.kv.rangeSliced(query, call, this.#ranged);
     let result: RangeResult;
     try {
@@ -167,19 +155,11 @@ class LargeAnswer {
 
 /** A txn that only reads needs no log entry: it runs on the state after a linearizable read, or on any state when all its ranges allow that. */
 function readOnlyTxn(context: ServiceContext, call: UnaryCall<TxnRequest, TxnResponse>): void {
-  const { member } = context;
-  const run = (error: Status | undefined): void => {
-    if (error !== undefined) return call.fail(error);
-    if (call.cancelled) return;
-    if (context.authorize(call, KV.txn, call.request) === false) return;
-    const { kv, lessor } = member;
-    const rev = kv.currentRev;
-    const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
-    if (outcome.error === undefined) call.replyEncoded([context.header(rev), outcome.body]);
-    else call.fail(outcome.error);
-  };
-  if (isSerializableTxn(call.request)) run(undefined);
-  else member.linearizableRead(run);
+  const { kv, lessor } = context.member;
+  const rev = kv.currentRev;
+  const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
+  if (outcome.error === undefined) call.replyEncoded([context.header(rev), outcome.body]);
+  else call.fail(outcome.error);
 }
 
 /** A compaction answers once it is applied; a physical one once its last row is gone. */

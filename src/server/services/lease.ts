@@ -4,8 +4,9 @@ import { Lease } from '../../api/gen/methods.ts';
 import { errors } from '../../api/status.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import { leaseGrantCostBytes } from '../apply/quota.ts';
+import type { AuthInfo } from '../apply/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
-import type { ServiceContext, StreamScope } from './context.ts';
+import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
 
 /** Keepalives of one stream that wait for their turn; the client is held back beyond it. A client sends one per lease and third of a TTL. */
@@ -14,18 +15,13 @@ const signBit = 1n << 63n;
 
 export function registerLease(context: ServiceContext, quota: QuotaGuard): void {
   const { member } = context;
-  context.unary(Lease.leaseGrant, (call) => {
-    if (quota.refuses(leaseGrantCostBytes)) quota.refuse(call);
-    else grant(context, call);
-  });
-  context.unary(Lease.leaseRevoke, (call) => context.propose(call, { leaseRevoke: call.request }));
+  context.unary(Lease.leaseGrant, (call, info) => grant(context, call, info), { check: (call) => quota.admits(call, leaseGrantCostBytes) });
+  context.unary(Lease.leaseRevoke, (call, info) => context.propose(call, info, { leaseRevoke: call.request }));
   context.stream(Lease.leaseKeepAlive, (scope) => {
     new KeepAliveSession(context, scope);
   });
-  context.unary(Lease.leaseTimeToLive, (call) => {
+  context.unary(Lease.leaseTimeToLive, (call, info) => {
     const { ID, keys } = call.request;
-    const info = context.authorize(call, Lease.leaseTimeToLive, call.request);
-    if (info === false) return;
     member.leaseTimeToLive(ID, keys, (error, lease) => {
       if (error !== undefined) return call.fail(error);
       // Keys may have been attached while the leader was asked.
@@ -36,14 +32,13 @@ export function registerLease(context: ServiceContext, quota: QuotaGuard): void 
     });
   });
   context.unary(Lease.leaseLeases, (call) => {
-    if (context.authorize(call, Lease.leaseLeases, call.request) === false) return;
     call.reply({ header: context.currentHeader(), leases: member.lessor.list().map(({ id }) => ({ ID: id })) });
   });
 }
 
-function grant(context: ServiceContext, call: UnaryCall<LeaseGrantRequest, LeaseGrantResponse>): void {
+function grant(context: ServiceContext, call: UnaryCall<LeaseGrantRequest, LeaseGrantResponse>, info: AuthInfo | undefined): void {
   const { request } = call;
-  context.propose(call, { leaseGrant: { TTL: request.TTL, ID: request.ID === 0n ? freeLeaseId(context.member) : request.ID } });
+  context.propose(call, info, { leaseGrant: { TTL: request.TTL, ID: request.ID === 0n ? freeLeaseId(context.member) : request.ID } });
 }
 
 /** A positive id that no lease has. */
@@ -58,7 +53,7 @@ export function freeLeaseId(member: MemberFacade): bigint {
 class KeepAliveSession {
   readonly #context: ServiceContext;
   readonly #scope: StreamScope<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
-  readonly #queue: bigint[] = [];
+  readonly #queue: StreamRequest<LeaseKeepAliveRequest>[] = [];
   #busy = false;
   #full = false;
   #halfClosed = false;
@@ -67,8 +62,8 @@ class KeepAliveSession {
     this.#context = context;
     this.#scope = scope;
     const { call } = scope;
-    call.onMessage = (m) => {
-      this.#queue.push(m.ID);
+    scope.onRequest = (request) => {
+      this.#queue.push(request);
       if (this.#queue.length > keepAliveQueueMax) call.pause();
       this.#work();
     };
@@ -86,13 +81,15 @@ class KeepAliveSession {
     const { member } = this.#context;
     const { call } = this.#scope;
     while (!this.#busy && !this.#full && !this.#scope.over) {
-      const id = this.#queue.shift();
-      if (id === undefined) {
+      const next = this.#queue.shift();
+      if (next === undefined) {
         if (this.#halfClosed) this.#scope.end();
         return;
       }
       if (this.#queue.length === keepAliveQueueMax) call.resume();
-      if (this.#context.authorize(this.#scope.caller, Lease.leaseKeepAlive, { ID: id }) === false) return;
+      const request = next.open();
+      if (request === undefined) return;
+      const id = request.ID;
       // The header tells the revision before the renewal.
       const header = this.#context.currentHeader();
       let inTurn = true;

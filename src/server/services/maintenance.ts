@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   AlarmRequest_AlarmAction,
   AlarmType,
+  type AlarmRequest,
   DowngradeRequest_DowngradeAction,
   type DowngradeRequest,
   type DowngradeResponse,
@@ -16,24 +17,19 @@ import type { UnaryCall } from '../../wire/call.ts';
 import type { AlarmMember } from '../alarm/alarm-store.ts';
 import { defaultQuotaBytes } from '../apply/quota.ts';
 import { serverVersion } from '../config/usage.ts';
-import type { ServiceContext, StreamScope } from './context.ts';
+import { passes, type ServiceContext, type StreamRequest, type StreamScope } from './context.ts';
 
 /** Bytes of the file in one Snapshot message. */
 const snapshotChunkBytes = 32 * 1024;
 
 export function registerMaintenance(context: ServiceContext): void {
   const { member } = context;
-  context.unary(Maintenance.alarm, (call) => {
-    const { action, alarm } = call.request;
-    // Refused before it can reach the log: a real etcd stops for good when it applies one of these.
-    if (action < 0 || action > AlarmRequest_AlarmAction.DEACTIVATE) return call.fail(errors.unknownAlarmAction);
-    if (action === AlarmRequest_AlarmAction.ACTIVATE && (alarm < 0 || alarm > AlarmType.CORRUPT)) return call.fail(errors.unknownAlarmType);
-    context.propose(call, { alarm: call.request });
+  context.unary(Maintenance.alarm, (call, info) => context.propose(call, info, { alarm: call.request }), {
+    check: (call) => passes(call, checkedAlarm(call.request)),
   });
   context.unary(
     Maintenance.status,
     (call) => {
-      if (context.authorize(call, Maintenance.status, call.request) === false) return;
       const { quotaBackendBytes } = member.config;
       const { downgrade } = member.cluster;
       const problems = member.alarms.list(0).map(alarmText);
@@ -57,18 +53,15 @@ export function registerMaintenance(context: ServiceContext): void {
     { learner: () => true },
   );
   context.unary(Maintenance.defragment, (call) => {
-    if (context.authorize(call, Maintenance.defragment, call.request) === false) return;
     member.backend.defragment().then(
       () => call.reply({ header: undefined }),
       (e: unknown) => call.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) }),
     );
   });
   context.unary(Maintenance.hash, (call) => {
-    if (context.authorize(call, Maintenance.hash, call.request) === false) return;
     member.kv.hash((hash) => call.reply({ header: context.currentHeader(), hash }));
   });
   context.unary(Maintenance.hashKV, (call) => {
-    if (context.authorize(call, Maintenance.hashKV, call.request) === false) return;
     const { revision } = call.request;
     member.kv.hashByRev(Math.max(revision, 0), (error, result) => {
       if (error !== undefined || result === undefined)
@@ -83,27 +76,31 @@ export function registerMaintenance(context: ServiceContext): void {
     });
   });
   context.unary(Maintenance.moveLeader, (call) => {
-    if (context.authorize(call, Maintenance.moveLeader, call.request) === false) return;
     if (!member.isLeader) return call.fail(errors.notLeader);
     member.moveLeader(call.request.targetID, (error) => {
       if (error === undefined) call.reply({ header: undefined });
       else call.fail(error);
     });
   });
-  context.unary(Maintenance.downgrade, (call) => {
-    if (context.authorize(call, Maintenance.downgrade, call.request) !== false) downgrade(context, call);
-  });
+  context.unary(Maintenance.downgrade, (call) => downgrade(context, call));
   context.stream(
     Maintenance.snapshot,
     (scope) => {
-      const { call } = scope;
-      call.onHalfClose = () => {
-        if (scope.over || context.authorize(scope.caller, Maintenance.snapshot, undefined) === false) return;
-        void sendSnapshot(context, scope);
+      let asked: StreamRequest<SnapshotRequest> | undefined;
+      scope.onRequest = (request) => (asked = request);
+      scope.call.onHalfClose = () => {
+        if (!scope.over && asked?.open() !== undefined) void sendSnapshot(context, scope);
       };
     },
     { learner: true },
   );
+}
+
+/** Refused before it can reach the log: a real etcd stops for good when it applies one of these. */
+function checkedAlarm({ action, alarm }: AlarmRequest): Status | undefined {
+  if (action < 0 || action > AlarmRequest_AlarmAction.DEACTIVATE) return errors.unknownAlarmAction;
+  if (action === AlarmRequest_AlarmAction.ACTIVATE && (alarm < 0 || alarm > AlarmType.CORRUPT)) return errors.unknownAlarmType;
+  return undefined;
 }
 
 /** As etcd's text form of an alarm in Status. */

@@ -18,16 +18,14 @@ export class QuotaGuard {
     });
   }
 
-  refuses(costBytes: number): boolean {
-    return !this.#quota.available(costBytes);
-  }
-
-  /** Answers "database space exceeded" once the alarm is raised. */
-  refuse(call: { fail(status: Status): void }): void {
+  /** False when there is no room: the call is answered "database space exceeded" once the alarm is raised. */
+  admits(call: { fail(status: Status): void }, costBytes: number): boolean {
+    if (this.#quota.available(costBytes)) return true;
     this.#member.propose(
       { alarm: { memberID: this.#member.memberId, action: AlarmRequest_AlarmAction.ACTIVATE, alarm: AlarmType.NOSPACE } },
       undefined,
       { complete: () => call.fail(errors.noSpace) },
     );
+    return false;
   }
 }

@@ -21,7 +21,7 @@ import { checkRange } from '../txn/checks.ts';
 import { storeRange } from '../txn/key-ranges.ts';
 import { encodeRangeAnswer } from '../txn/range.ts';
 import { keyOnlyRow } from '../txn/row-fields.ts';
-import type { ServiceContext, StreamScope } from './context.ts';
+import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
 import { revisionStatus } from './revision-status.ts';
 import { varintSize, writeVarint } from './varint.ts';
 
@@ -33,8 +33,7 @@ type Scope = StreamScope<RangeRequest, RangeStreamResponse>;
 
 export function registerRangeStream(context: ServiceContext): void {
   context.stream(KV.rangeStream, (scope) => {
-    const { call } = scope;
-    call.onMessage = (request) => start(context, scope, request);
+    scope.onRequest = (request) => start(context, scope, request);
   });
 }
 
@@ -52,15 +51,15 @@ function refused(r: RangeRequest): Status | undefined {
   return undefined;
 }
 
-function start(context: ServiceContext, scope: Scope, request: RangeRequest): void {
+function start(context: ServiceContext, scope: Scope, asked: StreamRequest<RangeRequest>): void {
   const { member } = context;
-  const bad = refused(request);
+  const bad = asked.shape(refused);
   if (bad !== undefined) return scope.fail(bad);
   const read = (error: Status | undefined): void => {
     if (scope.over) return;
     if (error !== undefined) return scope.fail(error);
-    const info = context.authorize(scope.caller, KV.rangeStream, request);
-    if (info === false) return;
+    const request = asked.open();
+    if (request === undefined) return;
     const range = storeRange(request.key, request.rangeEnd);
     member.kv.rangeSliced({ ...range, rev: request.revision, limit: 0, countOnly: true }, scope.call, (failed, result) => {
       if (scope.over) return;
@@ -69,7 +68,7 @@ function start(context: ServiceContext, scope: Scope, request: RangeRequest): vo
       const rev = request.revision > 0 ? request.revision : result.rev;
       const wanted = request.countOnly ? 0 : request.limit > 0 ? Math.min(request.limit, result.count) : result.count;
       new RangeStreamJob(context, scope, {
-        info,
+        info: asked.info,
         rev,
         headerRev: result.rev,
         count: result.count,
@@ -80,7 +79,7 @@ function start(context: ServiceContext, scope: Scope, request: RangeRequest): vo
       }).work();
     });
   };
-  if (request.serializable) read(undefined);
+  if (asked.shape((r) => r.serializable)) read(undefined);
   else member.linearizableRead(read);
 }
 

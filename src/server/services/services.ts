@@ -1,5 +1,6 @@
 /** All gRPC services of a member, registered on one table. The wire bindings, the JSON gateway and the in-process channel serve from it. */
 import type { HandlerTable } from '../../wire/call.ts';
+import { mustHaveRule } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import { registerAuth } from './auth.ts';
 import { registerCluster } from './cluster.ts';
@@ -25,4 +26,6 @@ export function registerServices(table: HandlerTable, member: MemberFacade, depe
   registerLock(context);
   registerElection(context);
   registerHealth(table);
+  // Whatever is served has a rule (G-A-1), also what is registered without the context.
+  for (const { method } of [...table.unary.values(), ...table.streams.values()]) mustHaveRule(method);
 }

@@ -10,15 +10,15 @@ import { Watch, type MethodDef } from '../../api/gen/methods.ts';
 import { decodeWith, Reader, type Codec } from '../../api/proto-io.ts';
 import { Code, errors, type Status } from '../../api/status.ts';
 import type { Timer } from '../../base/clock.ts';
-import { compareBytes, emptyBytes } from '../../base/bytes.ts';
+import { compareBytes } from '../../base/bytes.ts';
 import { failpointsOn, failpointThen } from '../../base/failpoint.ts';
 import type { WatchDelivery, WatchStream } from '../mvcc/types.ts';
-import type { ServiceContext, StreamScope } from './context.ts';
+import { watchRange } from '../txn/key-ranges.ts';
+import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
 import { controlMessage, EventEncoder, type WireWatchId } from './watch-encoder.ts';
 
 /** etcd's "no watch": in the answer to a failed create, and in a progress answer for the whole stream. */
 const invalidWatchId = -1;
-const zeroKey = new Uint8Array(1);
 /** Room for framing and headers on top of --max-request-bytes: where fragments are cut. */
 const requestOverheadBytes = 512 * 1024;
 /** Share of the progress interval by which streams are spread. */
@@ -67,7 +67,7 @@ class WatchSession {
     this.#encoder = encoder;
     this.#stream = context.member.kv.watchers.open((d) => this.#deliver(d));
     const { call } = scope;
-    call.onMessage = (m) => this.#request(m);
+    scope.onRequest = (request) => this.#request(request);
     // Half-closing leaves the watchers as they are: no onHalfClose.
     call.onDrain = () => this.#drained();
     scope.onOver(() => {
@@ -76,7 +76,10 @@ class WatchSession {
     });
   }
 
-  #request(request: WatchRequest): void {
+  #request(asked: StreamRequest<WatchRequest>): void {
+    if (asked.shape((r) => (r.createRequest?.startRevision ?? 0) < 0)) return this.#refuse(errors.compacted.message);
+    const request = asked.open((denied) => this.#refuse(reasonOf(denied)));
+    if (request === undefined) return;
     if (request.createRequest !== undefined) this.#create(request.createRequest);
     else if (request.cancelRequest !== undefined) this.#cancel(request.cancelRequest);
     else if (request.progressRequest !== undefined) this.#progress();
@@ -84,14 +87,9 @@ class WatchSession {
 
   #create(request: WatchCreateRequest): void {
     const { member } = this.#context;
-    if (request.startRevision < 0) return this.#refuse(errors.compacted.message);
-    const key = request.key.length === 0 ? zeroKey : request.key;
-    const { rangeEnd } = request;
-    const denied = this.#denied(key, rangeEnd);
-    if (denied !== undefined) return this.#refuse(reasonOf(denied));
-    const openEnded = rangeEnd.length === 1 && rangeEnd[0] === 0;
-    const end = rangeEnd.length === 0 ? undefined : openEnded ? emptyBytes : rangeEnd;
-    if (end !== undefined && !openEnded && compareBytes(key, end) >= 0) return this.#refuse('mvcc: watcher range is empty');
+    // The same reading of the range as its permission was checked by.
+    const { key, end } = watchRange(request.key, request.rangeEnd);
+    if (end !== undefined && end.length > 0 && compareBytes(key, end) >= 0) return this.#refuse('mvcc: watcher range is empty');
 
     const wanted = exactIdOf(request);
     let hubId: number;
@@ -122,15 +120,6 @@ class WatchSession {
       this.#special.set(watcher.id, { progressNotify: request.progressNotify, idle: true, fragment: request.fragment, wireId });
     if (request.progressNotify) this.#startProgressTimer();
     this.#send(controlMessage(this.#context.header(member.kv.currentRev), wireId ?? watcher.id, { created: true }));
-  }
-
-  #denied(key: Uint8Array, rangeEnd: Uint8Array): Status | undefined {
-    let denied: Status | undefined;
-    const { metadata, peer } = this.#scope.call;
-    const caller = { metadata, peer, fail: (status: Status) => void (denied = status) };
-    // The same normalized range as the watcher gets.
-    this.#context.authorize(caller, Watch.watch, { createRequest: { key, rangeEnd } });
-    return denied;
   }
 
   #refuse(reason: string): void {

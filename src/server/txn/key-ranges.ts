@@ -16,6 +16,12 @@ export function storeRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
   return { key, end: storeEnd(rangeEnd) };
 }
 
+/** The range of a watch: an empty key is the lowest there is. */
+export function watchRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
+  return storeRange(key.length === 0 ? lowestKey : key, rangeEnd);
+}
+const lowestKey = new Uint8Array(1);
+
 /**
  * Half-open ranges `[start, end)` of keys as latin1 strings, merged as they come: sorted, disjoint, none empty. Latin1 strings compare as
  * their bytes do.

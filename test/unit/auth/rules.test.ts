@@ -63,7 +63,7 @@ describe('rules', () => {
 
   it('refuse a method that has none', () => {
     const { auth } = authOn();
-    const odd = { ...methods[0] } as MethodDef;
+    const odd = { ...methods[0], path: '/etcdserverpb.KV/Odd' } as MethodDef;
     expect(authorize({ auth, leaseIds: () => [] }, odd, auth.rootInfo(), {})).toBe(errors.permissionDenied);
   });
 
