@@ -298,7 +298,7 @@ export function examine(o: ExamineOptions): Examined {
   const chain: X509Certificate[] = [];
   for (const block of blocks) {
     try {
-      chain.push(new X509Certificate(block));
+      chain.push(parsed(block));
     } catch (error) {
       add('error', 'file', `${o.certFile}: a certificate cannot be read: ${(error as Error).message}`);
     }
@@ -410,7 +410,7 @@ function examineChain(
   const authorities: X509Certificate[] = [];
   for (const block of certificatesIn(pem)) {
     try {
-      authorities.push(new X509Certificate(block));
+      authorities.push(parsed(block));
     } catch (error) {
       add('error', 'chain', `${file}: an authority cannot be read: ${(error as Error).message}`);
     }
@@ -492,6 +492,16 @@ function examineStrength(leaf: X509Certificate, add: Add): void {
   const weak = weakSignatures.find(([, der]) => raw.includes(der));
   if (weak !== undefined && leaf.issuer !== leaf.subject)
     add('error', 'strength', `it is signed with ${weak[0]}, which etcd and tsetcd do not accept`, 'issue anew');
+}
+
+/** A certificate all of whose parts can be read. @throws Error */
+function parsed(block: string): X509Certificate {
+  const c = new X509Certificate(block);
+  // OpenSSL reads these when they are asked for.
+  void c.publicKey.asymmetricKeyDetails;
+  void c.subjectAltName;
+  void c.keyUsage;
+  return c;
 }
 
 function certificatesIn(pem: string): string[] {

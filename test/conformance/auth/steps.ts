@@ -321,6 +321,8 @@ function shown(name: string, response: object): string {
   return JSON.stringify(response, (field, value: unknown) => {
     if (field === 'clusterId' || field === 'memberId' || field === 'raftTerm') return undefined;
     if (field === 'TTL' && name === 'LeaseTimeToLive') return Number(value) > 0;
+    // In the order of a Go map.
+    if (field === 'keys' && Array.isArray(value)) return (value as Uint8Array[]).map((k) => Buffer.from(k).toString('latin1')).sort();
     if (typeof value === 'bigint') return String(value);
     if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
     if (typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'Buffer')
