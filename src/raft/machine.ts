@@ -167,6 +167,8 @@ export interface RaftMachine {
   snapshotSource: (() => Snapshot | undefined) | undefined;
 
   readonly firstIndex: number;
+  /** No voter or learner beside this one: nobody will ask for old entries. */
+  readonly isLone: boolean;
   readonly lastIndex: number;
   readonly term: number;
   readonly lead: MemberId;

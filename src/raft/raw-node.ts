@@ -198,6 +198,10 @@ export class RawNode implements RaftMachine {
     this.#raft.snapshotSource = source;
   }
 
+  get isLone(): boolean {
+    return this.#raft.tracker.isLone;
+  }
+
   get firstIndex(): number {
     return this.#raft.log.firstIndex;
   }

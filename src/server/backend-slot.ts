@@ -4,7 +4,10 @@
  */
 import type { Backend, BucketName } from './storage/backend.ts';
 
-export type SlottedBackend = Pick<Backend, 'get' | 'put' | 'delete' | 'entries' | 'leaseKeys' | 'consistentIndex' | 'sizeBytes'>;
+export type SlottedBackend = Pick<
+  Backend,
+  'get' | 'put' | 'delete' | 'entries' | 'eachValue' | 'leaseKeys' | 'consistentIndex' | 'sizeBytes'
+>;
 
 export class BackendSlot implements SlottedBackend {
   current: Backend;
@@ -30,6 +33,9 @@ export class BackendSlot implements SlottedBackend {
   }
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     return this.current.entries(bucket);
+  }
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+    this.current.eachValue(bucket, start, show);
   }
   leaseKeys(lease: bigint): Uint8Array[] {
     return this.current.leaseKeys(lease);

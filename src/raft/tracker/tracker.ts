@@ -44,6 +44,11 @@ export class ProgressTracker {
     return this.#incoming.length === 1 && this.#outgoing.length === 0;
   }
 
+  /** One member in all, learners counted. */
+  get isLone(): boolean {
+    return this.#byId.size <= 1;
+  }
+
   confState(): ConfState {
     return confStateOf(this.#config);
   }

@@ -31,8 +31,17 @@ const applySliceMs = 5;
 const applyClockEvery = 8;
 /** Peer messages held for the coming turn; more are dropped, which raft takes for a lossy network. */
 const inboxMax = 4096;
-/** Applied entries between two cuts of the in-memory log; each costs a copy of what stays. */
+/** Applied entries, or bytes of them, between two cuts of the in-memory log; each costs a copy of what stays. */
 const logCutEntriesDefault = 100;
+const logCutBytes = 4 * 1024 * 1024;
+/**
+ * Bytes of applied entries that the in-memory log keeps for slow followers, whatever their count, and without other members: entries of a
+ * megabyte each would else hold gigabytes.
+ */
+const keptLogBytes = 64 * 1024 * 1024;
+const keptLogBytesAlone = 4 * 1024 * 1024;
+/** Bytes of applied entries after which a raft snapshot is taken, whatever their count: a restart reads and replays what lies behind it. */
+const snapshotEveryBytes = 16 * 1024 * 1024;
 /** Time the in-memory log stays whole after a snapshot was sent, so that the follower can go on from it. */
 const releaseDelayAfterSnapshotMs = 30_000;
 
@@ -113,6 +122,12 @@ export class ReadyLoop {
   #snapshotIndex: number;
   #savingOwnSnapshot = false;
   #compactedFrom: number;
+  /** Bytes of the entries applied so far, and how many they were at the newest snapshot and at the last cut of the in-memory log. */
+  #appliedBytes = 0;
+  #snapshotAtBytes = 0;
+  #compactedAtBytes = 0;
+  /** Moments of cuts that stay possible, oldest first: an applied index and `#appliedBytes` then. */
+  readonly #cuts: { readonly index: number; readonly bytes: number }[] = [];
   #sendingSnapshots = 0;
   #keepLogUntil = 0;
 
@@ -128,6 +143,7 @@ export class ReadyLoop {
     this.#appliedTerm = options.backend().consistentTerm;
     this.#snapshotIndex = options.snapshotIndex;
     this.#compactedFrom = this.#applied;
+    this.#cuts.push({ index: this.#applied, bytes: 0 });
     this.#lastTick = options.clock.mono();
   }
 
@@ -407,7 +423,8 @@ export class ReadyLoop {
     this.#raft.applied(this.#applied);
     events.appliedTo(this.#applied);
     this.#compactLog();
-    if (this.#applied - this.#snapshotIndex > this.#o.snapshotCount) this.#saveOwnSnapshot();
+    if (this.#applied - this.#snapshotIndex > this.#o.snapshotCount || this.#appliedBytes - this.#snapshotAtBytes > snapshotEveryBytes)
+      this.#saveOwnSnapshot();
     return !timeUp;
   }
 
@@ -429,6 +446,7 @@ export class ReadyLoop {
     }
     this.#applied = entry.Index;
     this.#appliedTerm = entry.Term;
+    this.#appliedBytes += entry.Data.length;
     events.entryApplied(entry);
   }
 
@@ -458,6 +476,7 @@ export class ReadyLoop {
   #saveOwnSnapshot(): void {
     if (this.#savingOwnSnapshot || this.#applied <= this.#snapshotIndex) return;
     this.#savingOwnSnapshot = true;
+    this.#snapshotAtBytes = this.#appliedBytes;
     const { backend, snapshots, log, logger, events, memberId } = this.#o;
     const index = this.#applied;
     const snapshot = events.snapshotOf(index, this.#appliedTerm);
@@ -486,10 +505,20 @@ export class ReadyLoop {
   /** The in-memory log keeps a window for slow followers, and all of it while one is being sent a snapshot. */
   #compactLog(): void {
     const every = this.#o.logCutEntries ?? logCutEntriesDefault;
-    if (this.#applied - this.#compactedFrom < every || this.#sendingSnapshots > 0) return;
+    const due = this.#applied - this.#compactedFrom >= every || this.#appliedBytes - this.#compactedAtBytes >= logCutBytes;
+    if (!due || this.#sendingSnapshots > 0) return;
     this.#compactedFrom = this.#applied;
+    this.#compactedAtBytes = this.#appliedBytes;
+    const cuts = this.#cuts;
+    cuts.push({ index: this.#applied, bytes: this.#appliedBytes });
     if (this.#clock.mono() < this.#keepLogUntil) return;
-    const upTo = this.#applied - this.#o.snapshotCatchupEntries;
+    let upTo = this.#applied - this.#o.snapshotCatchupEntries;
+    const kept = this.#raft.isLone ? keptLogBytesAlone : keptLogBytes;
+    let passed = 0;
+    while (passed < cuts.length && this.#appliedBytes - (cuts[passed] as { bytes: number }).bytes >= kept) passed++;
+    if (passed > 0) upTo = Math.max(upTo, (cuts[passed - 1] as { index: number }).index);
+    while (passed < cuts.length && (cuts[passed] as { index: number }).index <= upTo) passed++;
+    cuts.splice(0, passed);
     if (upTo < this.#raft.firstIndex) return;
     this.#raft.compactLog(upTo);
     if (this.#o.logger.debugEnabled) this.#o.logger.debug('compacted Raft logs', { 'compact-index': upTo });

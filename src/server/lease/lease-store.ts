@@ -29,7 +29,7 @@ const foreverSeconds = 9_223_372_036;
 
 export interface LeaseStoreOptions {
   readonly clock: Pick<Clock, 'mono'>;
-  readonly backend: Pick<Backend, 'put' | 'delete' | 'entries'>;
+  readonly backend: Pick<Backend, 'put' | 'delete' | 'eachValue'>;
   /** Seconds; shorter grants are raised to it. See `minLeaseTtl`. */
   readonly minTtl: number;
   /** Time between checkpoints of one lease; undefined = no checkpoints are made. Etcd: 5 min. */
@@ -74,7 +74,7 @@ class HeldLease implements Lease, HeapItem {
 
 export class LeaseStore implements Lessor {
   readonly #clock: Pick<Clock, 'mono'>;
-  readonly #backend: Pick<Backend, 'put' | 'delete' | 'entries'>;
+  readonly #backend: Pick<Backend, 'put' | 'delete' | 'eachValue'>;
   readonly #minTtl: number;
   readonly #checkpointIntervalMs: number | undefined;
   readonly #persistCheckpoints: () => boolean;
@@ -237,11 +237,15 @@ export class LeaseStore implements Lessor {
   restore(): void {
     const wasPrimary = this.#primary;
     if (wasPrimary) this.demote();
-    this.#leases.clear();
-    for (const [, value] of this.#backend.entries('lease')) {
-      const { ID, TTL, RemainingTTL } = LeaseCodec.decode(value);
-      this.#leases.set(ID, new HeldLease(ID, Math.max(TTL, this.#minTtl), RemainingTTL));
-    }
+    const leases = this.#leases;
+    this.#backend.eachValue(
+      'lease',
+      () => leases.clear(),
+      (value) => {
+        const { ID, TTL, RemainingTTL } = LeaseCodec.decode(value);
+        leases.set(ID, new HeldLease(ID, Math.max(TTL, this.#minTtl), RemainingTTL));
+      },
+    );
     if (wasPrimary) this.promote(0);
   }
 

@@ -110,6 +110,8 @@ export interface Backend {
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void;
   delete(bucket: BucketName, key: Uint8Array): void;
   /** Sorted by key. */
+  /** Shows every value of a bucket, in the order of keys. What is shown is only lent, until `show` returns; it may start over from the first. */
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void;
   entries(bucket: BucketName): [Uint8Array, Uint8Array][];
 
   // Durability.

@@ -266,6 +266,10 @@ export class ModelBackend implements Backend {
     this.#buckets.get(bucket)?.delete(text);
   }
 
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+    start();
+    for (const [, value] of this.entries(bucket)) show(value);
+  }
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     const all = [...(this.#buckets.get(bucket) ?? [])].map(([k, v]): [Uint8Array, Uint8Array] => [fromLatin1(k), v]);
     return all.sort(([a], [b]) => compareBytes(a, b));

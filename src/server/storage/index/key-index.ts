@@ -4,7 +4,7 @@
  * It says where a row was written first (segment, offset). The log finds rows that moved in a rewrite by their revision, so a rewrite
  * changes nothing here.
  */
-import { compareBytes, copyBytes, emptyBytes } from '../../../base/bytes.ts';
+import { compareBytes, copyBytes, emptyBytes, equalBytes } from '../../../base/bytes.ts';
 import { invariant } from '../../../base/invariant.ts';
 import type { BucketName, KeyRange, Revision, Version, VersionCursor } from '../backend.ts';
 import { bucketNames } from '../backend.ts';
@@ -215,6 +215,14 @@ export class KeyIndex {
     return former;
   }
 
+  /** Shows the values of a bucket in order; each is lent until `show` returns. */
+  eachValue(bucket: BucketName, show: (value: Uint8Array) => void): void {
+    const number = bucketNumber(bucket);
+    const end = Buffer.from([number + 1]);
+    const t = this.#buckets;
+    for (let more = t.seek(bucketKey(number, emptyBytes), 0, 0); more && t.compareKey(end) < 0; more = t.step()) show(t.lentValue());
+  }
+
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     const out: [Uint8Array, Uint8Array][] = [];
     const number = bucketNumber(bucket);
@@ -270,11 +278,26 @@ export class KeyIndex {
   /** Replaces what the bucket tree holds in [from, to) by `entries`; `to` undefined = no end. */
   replaceBuckets(from: Uint8Array, to: Uint8Array | undefined, entries: readonly [Uint8Array, Uint8Array][]): void {
     const t = this.#buckets;
-    while (t.seek(from, 0, 0)) {
-      if (to !== undefined && t.compareKey(to) >= 0) break;
+    // Both are in order, and mostly the same: only what differs is touched.
+    const missing: (readonly [Uint8Array, Uint8Array])[] = [];
+    let i = 0;
+    let more = t.seek(from, 0, 0);
+    while (more && (to === undefined || t.compareKey(to) < 0)) {
+      let order = 1;
+      while (i < entries.length && (order = t.compareKey((entries[i] as readonly [Uint8Array, Uint8Array])[0])) > 0)
+        missing.push(entries[i++] as readonly [Uint8Array, Uint8Array]);
+      const wanted = entries[i];
+      if (wanted !== undefined && order === 0 && equalBytes(t.value(), wanted[1])) {
+        i++;
+        more = t.step();
+        continue;
+      }
+      const key = t.key();
       t.removeHere();
+      more = t.seek(key, 0, 0);
     }
-    for (const [key, value] of entries) t.insert(key, 0, 0, cellFlag.newest, value);
+    for (; i < entries.length; i++) missing.push(entries[i] as readonly [Uint8Array, Uint8Array]);
+    for (const [key, value] of missing) t.insert(key, 0, 0, cellFlag.newest, value);
   }
 
   get bucketEntries(): number {

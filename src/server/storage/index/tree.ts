@@ -195,6 +195,11 @@ export class Tree {
     else this.bytes.copy(out, 0, at, at + out.length);
     return out;
   }
+  /** The payload, lent until the tree is used again. */
+  lentValue(): Uint8Array {
+    if (this.flags & cellFlag.longPayload) return this.value();
+    return this.bytes.subarray(this.payload, this.payload + this.payloadBytes);
+  }
   /** The key of the cell against another: negative, 0, positive. */
   compareKey(key: Uint8Array): number {
     return this.#compareKey(this.bytes, this.view, this.cell, leafCellHeader, key);

@@ -412,6 +412,17 @@ export class LogBackend implements Backend {
     this.#change(bucketNumber(bucket), copyBytes(key), undefined);
   }
 
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+    start();
+    try {
+      this.#index.eachValue(bucket, show);
+    } catch (error) {
+      this.#repair(error);
+      start();
+      this.#index.eachValue(bucket, show);
+    }
+  }
+
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     let list: [Uint8Array, Uint8Array][];
     try {

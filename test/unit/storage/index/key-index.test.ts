@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryDisk } from '../../../../src/base/memory-disk.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
 import { KeyIndex } from '../../../../src/server/storage/index/key-index.ts';
+import { type BucketName, bucketNames } from '../../../../src/server/storage/backend.ts';
 import { PageStore } from '../../../../src/server/storage/index/page-store.ts';
 
 function makeIndex(cacheBytes = 1 << 20): { index: KeyIndex; store: PageStore } {
@@ -186,5 +187,31 @@ describe('key index', () => {
     expect(index.entries('authUsers')).toEqual([[Buffer.from('A'), Buffer.from('x')]]);
     expect(index.entries('cluster')).toHaveLength(33);
     index.verify();
+  });
+
+  it('small buckets: a stretch becomes what its image says, whatever was there', () => {
+    const { index } = makeIndex();
+    const random = new SeededRandom(11);
+    const bucket = 5;
+    for (let round = 0; round < 30; round++) {
+      const image: [Uint8Array, Uint8Array][] = [];
+      for (let i = 0; i < 200; i++) {
+        const key = Buffer.from(`k${String(i).padStart(3, '0')}`);
+        const value = Buffer.from(`v${random.u32() % 3}`);
+        if (random.u32() % 4 === 0) index.set(bucket, key, random.u32() % 2 === 0 ? undefined : value);
+        // Mostly the same as what is there, sometimes missing, changed or new.
+        const present = index.get(bucketNames[bucket] as BucketName, key);
+        const choice = random.u32() % 10;
+        if (choice === 0 || (present === undefined && choice < 5)) continue;
+        image.push([Buffer.concat([Buffer.from([bucket]), key]), choice < 8 ? (present ?? value) : value]);
+      }
+      index.replaceBuckets(Buffer.from([bucket]), Buffer.from([bucket + 1]), image);
+      const wanted = image.map(([k, v]) => [Buffer.from(k.subarray(1)), v]);
+      expect(index.entries(bucketNames[bucket] as BucketName)).toEqual(wanted);
+      const values: Uint8Array[] = [];
+      index.eachValue(bucketNames[bucket] as BucketName, (v) => values.push(Buffer.from(v)));
+      expect(values).toEqual(wanted.map(([, v]) => v));
+      index.verify();
+    }
   });
 });
