@@ -5,6 +5,10 @@ const program = basename(process.argv[1] ?? 'tsetcd').replace(/\.(js|mjs|cjs)$/,
 const args = process.argv.slice(2);
 
 async function main(): Promise<void> {
+  if (program !== 'etcdctl' && program !== 'etcdutl' && (args[0] === 'gateway' || args[0] === 'grpc-proxy')) {
+    const { runProxy } = await import('./commands/proxy/run.ts');
+    return runProxy(program, args);
+  }
   if (program === 'etcd') {
     const { runServer } = await import('./commands/server.ts');
     return runServer(args);

@@ -1,19 +1,20 @@
 /** Spreads calls over the endpoints' channels and steers round the ones that just failed. */
 import type { Channel } from '../wire/channel.ts';
 import type { ChannelOptions, ChannelTarget } from '../wire/channel-options.ts';
-import { parseEndpoint, type Connect } from './options.ts';
+import { parseEndpoint, type Connect, type Policy } from './options.ts';
 
-/** An endpoint that failed is left out for this long, unless all have failed. */
+/** An endpoint that failed is left out for this long, unless all have failed; twice as long each time, up to the maximum. */
 const restMs = 1000;
+const restMsMax = 15_000;
 
 export interface Slot {
   readonly endpoint: ChannelTarget;
   readonly channel: Channel;
   pending: number;
-  failedAt: number;
+  failures: number;
+  /** On the monotonic clock. */
+  restsUntil: number;
 }
-
-export type Policy = 'round-robin' | 'random' | 'least-pending';
 
 export class Balancer {
   #slots: Slot[] = [];
@@ -42,7 +43,7 @@ export class Balancer {
         return kept;
       }
       const endpoint = parseEndpoint(text, this.#options.tls !== undefined);
-      return { endpoint, channel: this.#connect(endpoint, this.#options), pending: 0, failedAt: -Infinity };
+      return { endpoint, channel: this.#connect(endpoint, this.#options), pending: 0, failures: 0, restsUntil: 0 };
     });
     for (const gone of old.values()) gone.channel.close();
   }
@@ -52,7 +53,7 @@ export class Balancer {
     const now = performance.now();
     const fresh = this.#slots.filter((s) => avoid === undefined || !avoid.has(s));
     const untried = fresh.length > 0 ? fresh : this.#slots;
-    const rested = untried.filter((s) => now - s.failedAt > restMs);
+    const rested = untried.filter((s) => now >= s.restsUntil);
     const from = rested.length > 0 ? rested : untried;
     let index = 0;
     if (this.#policy === 'random') index = Math.floor(Math.random() * from.length);
@@ -68,11 +69,16 @@ export class Balancer {
   }
 
   failed(slot: Slot): void {
-    slot.failedAt = performance.now();
+    const now = performance.now();
+    // What fails at the same time is one failure.
+    if (now < slot.restsUntil) return;
+    slot.restsUntil = now + Math.min(restMs * 2 ** slot.failures, restMsMax);
+    slot.failures++;
   }
 
   succeeded(slot: Slot): void {
-    slot.failedAt = -Infinity;
+    slot.failures = 0;
+    slot.restsUntil = 0;
   }
 
   close(): void {

@@ -23,6 +23,7 @@ import type { Init } from '../api/proto-io.ts';
 import { prefixEnd, utf8 } from '../base/bytes.ts';
 import type { CallOptions } from '../wire/channel.ts';
 import { Connection } from './connection.ts';
+import type { CallLayer } from './layer.ts';
 import { LeaseKeeper, type KeptLease } from './lease.ts';
 import type { ClientOptions } from './options.ts';
 import { WatchClient, type Watcher } from './watch.ts';
@@ -158,12 +159,12 @@ export const compare = {
 
 /** A transaction being put together: `client.txn().if(…).then(…).else(…).commit()`. */
 export class Txn {
-  readonly #connection: Connection;
+  readonly #connection: CallLayer;
   #if: readonly Init<Compare>[] = [];
   #then: readonly Init<RequestOp>[] = [];
   #else: readonly Init<RequestOp>[] = [];
 
-  constructor(connection: Connection) {
+  constructor(connection: CallLayer) {
     this.#connection = connection;
   }
 
@@ -193,12 +194,13 @@ export class Txn {
 
 /** A client of an etcd or tsetcd cluster. Close it, or its connections keep the process alive. */
 export class Client {
-  readonly connection: Connection;
+  readonly connection: CallLayer;
   readonly #watches: WatchClient;
   readonly #leases: LeaseKeeper;
 
-  constructor(options: ClientOptions) {
-    this.connection = new Connection(options);
+  /** Over a connection of its own, or over a layer that is there already. */
+  constructor(options: ClientOptions | CallLayer) {
+    this.connection = 'call' in options ? options : new Connection(options);
     this.#watches = new WatchClient(this.connection);
     this.#leases = new LeaseKeeper(this.connection);
   }
@@ -219,7 +221,7 @@ export class Client {
   }
 
   /** Any method of the wire schema, with failover. */
-  call: Connection['call'] = (method, request, options) => this.connection.call(method, request, options);
+  call: CallLayer['call'] = (method, request, options) => this.connection.call(method, request, options);
 
   get(key: Bytes, options: GetOptions = {}): Promise<RangeResponse> {
     return this.call(rpc.KV.range, rangeRequest(key, options), options);

@@ -5,10 +5,11 @@ import { Code, errors, RpcError } from '../api/status.ts';
 import type { CallOptions, ClientStream } from '../wire/channel.ts';
 import { Balancer, type Slot } from './balancer.ts';
 import { EtcdError } from './errors.ts';
+import type { CallLayer } from './layer.ts';
 import type { ClientOptions } from './options.ts';
 import { attemptsMax, backoffMs, isWrite, mayRetry, needsLogin } from './retry.ts';
 
-export class Connection {
+export class Connection implements CallLayer {
   readonly #options: ClientOptions;
   readonly #balancer: Balancer;
   #token: string | undefined;
@@ -27,6 +28,8 @@ export class Connection {
         connectTimeoutMs: options.connectTimeoutMs ?? 2000,
         keepaliveMs: options.keepaliveMs ?? 0,
         keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 6000,
+        keepaliveWithoutCalls: options.keepaliveWithoutCalls,
+        failFast: options.failFast,
         sendBytesMax: options.sendBytesMax ?? 2 * 1024 * 1024,
         receiveBytesMax: options.receiveBytesMax ?? 2 ** 31 - 1,
       },

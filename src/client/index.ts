@@ -30,8 +30,13 @@ export {
 } from './client.ts';
 export { Election, Mutex, observe, Session, stm, type StmView, type WaitOptions } from './concurrency.ts';
 export { EtcdError, LeaseExpiredError, WatchCanceledError } from './errors.ts';
+export type { CallLayer } from './layer.ts';
+export { withLeasing } from './leasing.ts';
+export { Syncer, type SyncerOptions } from './mirror.ts';
+export { withNamespace } from './namespace.ts';
+export { OrderViolationError, withOrdering } from './ordering.ts';
 export type { KeptLease } from './lease.ts';
-export type { ClientOptions } from './options.ts';
+export type { ClientOptions, Policy } from './options.ts';
 export type { WatchBatch, Watcher } from './watch.ts';
 export type { CallOptions } from '../wire/channel.ts';
 export { Code, errors, RpcError, type ErrorName, type Status } from '../api/status.ts';

@@ -4,8 +4,9 @@ import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../api/gen/e
 import { errors, RpcError, type Status } from '../api/status.ts';
 import type { CallOptions, ClientStream } from '../wire/channel.ts';
 import type { Slot } from './balancer.ts';
-import { sleep, type Connection } from './connection.ts';
+import { sleep } from './connection.ts';
 import { LeaseExpiredError } from './errors.ts';
+import type { CallLayer } from './layer.ts';
 
 /** Pause before the stream is opened again. */
 const resumeMs = 500;
@@ -36,7 +37,7 @@ export class KeptLease {
 }
 
 export class LeaseKeeper {
-  readonly #connection: Connection;
+  readonly #connection: CallLayer;
   readonly #leases = new Map<bigint, Set<KeptLease>>();
   #stream: ClientStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse> | undefined;
   #slot: Slot | undefined;
@@ -44,7 +45,7 @@ export class LeaseKeeper {
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #abort = new AbortController();
 
-  constructor(connection: Connection) {
+  constructor(connection: CallLayer) {
     this.#connection = connection;
   }
 

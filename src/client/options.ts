@@ -2,6 +2,9 @@
 import type { Channel } from '../wire/channel.ts';
 import type { ChannelOptions, ChannelTarget, ChannelTls } from '../wire/channel-options.ts';
 
+export const policies = ['round-robin', 'random', 'least-pending'] as const;
+export type Policy = (typeof policies)[number];
+
 /** Opens a channel to one endpoint: the seam to `src/wire`. */
 export type Connect = (endpoint: ChannelTarget, options: ChannelOptions) => Channel;
 
@@ -20,6 +23,10 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number | undefined;
   readonly keepaliveMs?: number | undefined;
   readonly keepaliveTimeoutMs?: number | undefined;
+  /** Pings also while no call is open. */
+  readonly keepaliveWithoutCalls?: boolean | undefined;
+  /** An endpoint that refuses the connection is passed over at once, instead of being tried for `connectTimeoutMs`. */
+  readonly failFast?: boolean | undefined;
   /** Default 2 MiB, as etcd's client. */
   readonly sendBytesMax?: number | undefined;
   /** Default 2^31 − 1. */
@@ -27,8 +34,8 @@ export interface ClientOptions {
   /** Metadata of every call, such as `hasleader: true`. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly connect?: Connect | undefined;
-  /** How unary calls spread over the endpoints; default round-robin. */
-  readonly balance?: 'round-robin' | 'random' | 'least-pending' | undefined;
+  /** How calls spread over the endpoints; default round-robin. `least-pending`: where the fewest of this client's calls are outstanding. */
+  readonly balance?: Policy | undefined;
 }
 
 /** Reads one endpoint. @throws TypeError when it is empty. */

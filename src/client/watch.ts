@@ -7,16 +7,19 @@ import type { WatchCreateRequest, WatchRequest, WatchResponse } from '../api/gen
 import type { Event } from '../api/gen/mvccpb.ts';
 import type { Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
-import type { ClientStream } from '../wire/channel.ts';
+import type { CallOptions, ClientStream } from '../wire/channel.ts';
 import type { Slot } from './balancer.ts';
-import { sleep, type Connection } from './connection.ts';
-import { EtcdError, WatchCanceledError } from './errors.ts';
+import { sleep } from './connection.ts';
+import { EtcdError, reasonOf, WatchCanceledError } from './errors.ts';
+import type { CallLayer } from './layer.ts';
 
 /** Pause before the stream is opened again; doubled up to the maximum while members stay away. */
 const resumeMs = 25;
 const resumeMsMax = 1000;
 /** Responses a consumer may lag behind before the stream is held back. */
 const queueMax = 128;
+
+const resumable: ReadonlySet<Code> = new Set([Code.Unavailable, Code.OK, Code.Internal, Code.Unknown]);
 
 /** One batch of events: all of one or more whole revisions. Without events: a progress mark. */
 export interface WatchBatch {
@@ -39,6 +42,11 @@ export class Watcher implements AsyncIterable<WatchBatch> {
   onEnd: ((error: Error | undefined) => void) | undefined;
   /** Called at each (re-)creation with the server's answer. */
   onCreated: ((response: WatchResponse) => void) | undefined;
+  /**
+   * Asks the server for one revision more than is wanted, and drops it: a member answers requests for progress only when every watch of the
+   * stream begins at or below its revision, so that one that waits for the very next revision would keep all from being answered.
+   */
+  overlap = false;
   /** The server's answer that ended the watch. */
   canceledBy: WatchResponse | undefined;
   readonly #hub: WatchClient;
@@ -142,7 +150,8 @@ export class Watcher implements AsyncIterable<WatchBatch> {
 
 /** The shared stream under all watches of one client. */
 export class WatchClient {
-  readonly #connection: Connection;
+  readonly #connection: CallLayer;
+  readonly #options: CallOptions;
   readonly #watchers = new Set<Watcher>();
   /** Sent and not yet confirmed, in order: confirmations come in the order of creation. */
   #creating: Watcher[] = [];
@@ -153,12 +162,15 @@ export class WatchClient {
   #pause = resumeMs;
   readonly #abort = new AbortController();
 
-  constructor(connection: Connection) {
+  /** @param options  of the stream under the watches: metadata such as a token or `hasleader` */
+  constructor(connection: CallLayer, options: CallOptions = {}) {
     this.#connection = connection;
+    this.#options = options;
   }
 
-  watch(request: Init<WatchCreateRequest>): Watcher {
+  watch(request: Init<WatchCreateRequest>, options: { readonly overlap?: boolean } = {}): Watcher {
     const watcher = new Watcher(this, request);
+    watcher.overlap = options.overlap ?? false;
     this.#watchers.add(watcher);
     if (this.#stream !== undefined) this.#create(watcher);
     else void this.#open();
@@ -215,7 +227,9 @@ export class WatchClient {
   #create(watcher: Watcher): void {
     this.#creating.push(watcher);
     // Fragments keep one huge revision from meeting a message limit; they are joined again above.
-    this.#stream?.send({ createRequest: { ...watcher.request, startRevision: watcher.nextRevision, watchId: 0, fragment: true } });
+    const { nextRevision, overlap } = watcher;
+    const startRevision = overlap && nextRevision > 1 ? nextRevision - 1 : nextRevision;
+    this.#stream?.send({ createRequest: { ...watcher.request, startRevision, watchId: 0, fragment: true } });
   }
 
   async #open(): Promise<void> {
@@ -225,7 +239,7 @@ export class WatchClient {
       while (this.#watchers.size > 0 && !this.#abort.signal.aborted) {
         let opened: { stream: ClientStream<WatchRequest, WatchResponse>; slot: Slot };
         try {
-          opened = await this.#connection.stream(WatchRpc.watch);
+          opened = await this.#connection.stream(WatchRpc.watch, this.#options);
         } catch (error) {
           if (error instanceof RpcError && error.code === Code.Unavailable) {
             await sleep(this.#nextPause(), this.#abort.signal).catch(() => undefined);
@@ -292,6 +306,13 @@ export class WatchClient {
 
   #fail(watcher: Watcher, m: WatchResponse): void {
     this.#byId.delete(watcher.id);
+    if (watcher.overlap && m.compactRevision !== 0 && m.compactRevision <= watcher.nextRevision) {
+      // Only the revision that nobody wants is gone.
+      watcher.overlap = false;
+      watcher.interrupted();
+      this.#create(watcher);
+      return;
+    }
     this.#watchers.delete(watcher);
     const reason =
       m.compactRevision !== 0
@@ -307,8 +328,8 @@ export class WatchClient {
     this.#byId.clear();
     this.#creating = [];
     this.#held = false;
-    const retry =
-      status.code === Code.Unavailable || status.code === Code.OK || status.code === Code.Internal || status.code === Code.Unknown;
+    // Said only to those who asked for a leader: they want to be told, as etcd's client does it.
+    const retry = resumable.has(status.code) && reasonOf(status) !== 'noLeader';
     for (const w of [...this.#watchers]) {
       w.interrupted();
       if (!retry) {

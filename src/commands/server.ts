@@ -33,10 +33,6 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
     cpus: availableParallelism(),
     argv: [process.argv[1] ?? 'etcd', ...process.argv.slice(2)],
   };
-  if (argv[0] === 'gateway' || argv[0] === 'grpc-proxy') {
-    process.stderr.write(`${argv[0]} is not supported by this build\n`);
-    process.exit(ExitCode.Startup);
-  }
   const { options, log, config } = await configure(argv, env, runtime.argv);
   if (options.values.get('help') === true || options.values.get('h') === true) {
     process.stdout.write(helpText());

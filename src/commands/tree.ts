@@ -27,6 +27,7 @@ import { makeMirror } from './tools/make-mirror.ts';
 import { shell } from './tools/shell.ts';
 import { tree } from './tools/tree-view.ts';
 import { version } from './tools/version.ts';
+import { gateway, grpcProxy } from './proxy/tree.ts';
 
 export const root: CommandSpec = {
   name: '',
@@ -53,6 +54,8 @@ export const root: CommandSpec = {
     role,
     user,
     cert,
+    gateway,
+    grpcProxy,
     check,
     completion,
     help,

@@ -28,6 +28,10 @@ export interface ChannelOptions {
   /** Milliseconds between pings while calls are open; 0 = no pings. */
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Pings also while no call is open. */
+  readonly keepaliveWithoutCalls?: boolean | undefined;
+  /** A connection that is refused is tried once and not again until `connectTimeoutMs`: there are other endpoints. */
+  readonly failFast?: boolean | undefined;
   readonly sendBytesMax: number;
   readonly receiveBytesMax: number;
 }

@@ -147,7 +147,7 @@ class Http2Channel implements Channel {
       } catch (error) {
         const left = giveUp - performance.now();
         // Waiting does not mend a certificate that does not fit, but the server may be about to come up with another one: as grpc does.
-        if (left <= backoff || this.#open.size === 0)
+        if (this.#options.failFast === true || left <= backoff || this.#open.size === 0)
           throw new RpcError(unreachable((error as Error).message), { cause: error, unsent: true });
         await new Promise((resolve) => setTimeout(resolve, backoff));
       }
@@ -193,7 +193,7 @@ class Http2Channel implements Channel {
         if (this.#closed) session.destroy();
         else {
           this.#session = session;
-          if (this.#options.keepaliveMs > 0) keepAlive(session, this.#options, () => this.#open.size > 0);
+          if (this.#options.keepaliveMs > 0) keepAlive(session, this.#options, () => this.#options.keepaliveWithoutCalls === true || this.#open.size > 0);
         }
         resolve(session);
       });
