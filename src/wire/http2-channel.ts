@@ -193,7 +193,8 @@ class Http2Channel implements Channel {
         if (this.#closed) session.destroy();
         else {
           this.#session = session;
-          if (this.#options.keepaliveMs > 0) keepAlive(session, this.#options, () => this.#options.keepaliveWithoutCalls === true || this.#open.size > 0);
+          if (this.#options.keepaliveMs > 0)
+            keepAlive(session, this.#options, () => this.#options.keepaliveWithoutCalls === true || this.#open.size > 0);
         }
         resolve(session);
       });
