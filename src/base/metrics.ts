@@ -126,8 +126,20 @@ export class MetricsRegistry {
 
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
     const h = new Histogram(bounds);
-    this.#add(name, 'histogram', help, (out) => writeHistogram(out, name, {}, h));
+    this.show(name, help, h);
     return h;
+  }
+
+  /** A histogram that a room made for itself. */
+  show(name: string, help: string, h: Histogram): void {
+    this.#add(name, 'histogram', help, (out) => writeHistogram(out, name, {}, h));
+  }
+
+  /** Histograms that differ in one label, made elsewhere. */
+  familyOf(name: string, help: string, label: string, all: Readonly<Record<string, Histogram>>): void {
+    this.#add(name, 'histogram', help, (out) => {
+      for (const [value, h] of Object.entries(all)) writeHistogram(out, name, { [label]: value }, h);
+    });
   }
 
   counters(name: string, help: string, labelNames: readonly string[]): Family<Counter> {

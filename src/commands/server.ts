@@ -11,6 +11,7 @@ import { processFigures } from '../host/process-figures.ts';
 import { RealClock } from '../host/real-clock.ts';
 import { RealDisk } from '../host/real-disk.ts';
 import { RealRandom } from '../host/real-random.ts';
+import { startRuntimeFigures } from '../host/runtime-figures.ts';
 import { TlsFilesError } from '../host/tls-files-error.ts';
 import { storeBuilder } from '../host/store-builder.ts';
 import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-options.ts';
@@ -71,6 +72,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
       }),
       runtime,
       figures: processFigures,
+      runtimeFigures: startRuntimeFigures(),
       buildStore: storeBuilder({ unsafeNoFsync: server.unsafeNoFsync }),
       listen: true,
       // Waiting for a leader can take for ever: it can be stopped meanwhile.

@@ -26,6 +26,15 @@ export const processFigures = {
       return 0;
     }
   },
+  virtualBytesMax(): number {
+    try {
+      const limit = /Max address space\s+(\S+)/.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+      // As Prometheus' own client shows "unlimited".
+      return limit === undefined || limit === 'unlimited' ? 2 ** 64 : Number(limit);
+    } catch {
+      return 0;
+    }
+  },
   maxFds(): number {
     try {
       return Number(/Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? 0);

@@ -42,7 +42,7 @@ import { handlerErrors } from './handler-errors.ts';
 import { HealthPages } from './http/health.ts';
 import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
 import { RequestLog } from './http/request-log.ts';
-import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
+import { type ProcessFigures, type RuntimeFigures, ServerMetrics } from './http/server-metrics.ts';
 import { LeaseStore, minLeaseTtl } from './lease/lease-store.ts';
 import { startAutoCompaction } from './maintenance/auto-compaction.ts';
 import { CorruptionMonitor } from './maintenance/corruption.ts';
@@ -86,6 +86,7 @@ export interface ServerOptions {
     readonly argv: readonly string[];
   };
   readonly figures?: ProcessFigures | undefined;
+  readonly runtimeFigures?: RuntimeFigures | undefined;
   /** False for a member that is only called inside the process. */
   readonly listen: boolean;
   /** The peers' side; a member alone needs none. */
@@ -174,7 +175,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const metrics = new ServerMetrics(config.metricsLevel, clock);
 
   const openStart = clock.mono();
-  const storeDisk = new MeteredDisk(disk, clock, (ms) => metrics.backendCommit.observe(ms / 1000));
+  const storeDisk = new MeteredDisk(disk, clock, metrics.committed);
   const openStore = (): LogBackend =>
     openBackend({
       ...defaultBackendOptions,
@@ -238,6 +239,10 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     backend: opened,
     walObserver: metrics.wal,
     walSegmentBytes: options.sizes?.walSegmentBytes,
+    snapshotEncoding: () => {
+      const start = clock.mono();
+      return () => metrics.snapshotEncode.observe((clock.mono() - start) / 1000);
+    },
     onDiskError: (error: DiskError) => onFatal(error),
     remote: options.remote ?? peers?.remoteCluster(config, clock, log, peerTls),
     installDatabase: async (metadata) => {
@@ -382,10 +387,11 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
 
   const table = new HandlerTable();
   const snapshots: SnapshotSource = { open: () => new BoltSnapshot({ view: member.backend.view(), clock }) };
-  registerServices(table, member, { snapshots });
+  registerServices(table, member, { snapshots, watchTimes: metrics.watchTimes });
   metrics.countClients(table);
   metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });
   if (options.figures !== undefined) metrics.bindProcess(options.figures);
+  if (options.runtimeFigures !== undefined) metrics.bindRuntime(options.runtimeFigures);
 
   log.info('starting etcd server', {
     'local-member-id': memberId,

@@ -40,6 +40,8 @@ export interface BootstrapOptions {
   readonly walObserver: WalObserver;
   /** Absent: etcd's 64 MB. */
   readonly walSegmentBytes?: number | undefined;
+  /** For the snapshotter. */
+  readonly snapshotEncoding?: (() => () => void) | undefined;
   /** A failed write or sync of the WAL. */
   readonly onDiskError: (error: DiskError) => void;
   /** How to ask a cluster that runs already; a member that cannot talk to others needs none. */
@@ -129,7 +131,7 @@ export function checkInitialCluster(config: ServerConfig): void {
 /** @throws BootstrapError, DataRefused, WalError, SnapshotError, DiskError */
 export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped> {
   const { disk, paths, log } = options;
-  const snapshotter = new Snapshotter({ disk, dir: paths.snapDir, log });
+  const snapshotter = new Snapshotter({ disk, dir: paths.snapDir, log, encoding: options.snapshotEncoding });
   snapshotter.removeOrphans();
   const walOptions: WalOptions = {
     disk,

@@ -290,7 +290,7 @@ export const featureGates: readonly {
   { name: 'LeaseCheckpointPersist', value: false, stage: 'ALPHA', built: true },
   { name: 'PriorityRequest', value: false, stage: 'ALPHA', built: true },
   { name: 'SetMemberLocalAddr', value: false, stage: 'ALPHA', built: false },
-  { name: 'StopGRPCServiceOnDefrag', value: false, stage: 'ALPHA', built: false },
+  { name: 'StopGRPCServiceOnDefrag', value: false, stage: 'ALPHA', built: true },
   { name: 'TxnModeWriteWithSharedBuffer', value: true, stage: 'BETA', built: true },
 ];
 

@@ -203,7 +203,9 @@ export class Gateway {
       try {
         work();
       } catch (e) {
-        // The body cannot be understood any more; what was asked before is over with it.
+        request.onData = request.onEnd = undefined;
+        // The body cannot be understood any more: what was asked before is answered as if it had ended here.
+        if (sent > 0) return stream.halfClose();
         lines.fail(e instanceof TypeError ? invalidUtf8 : thrownStatus(e));
         stream.cancel();
       }
@@ -249,7 +251,7 @@ class LineWriter {
       if (status.code !== Code.OK) return this.fail(status);
       if (this.#over) return;
       this.#over = true;
-      this.#head();
+      if (!this.#started) response.head(200, {});
       response.end();
     };
   }

@@ -17,6 +17,8 @@ export interface HealthMetrics {
   readonly check: Family<Gauge>;
   /** Labels name, status, type. */
   readonly checks: Family<Counter>;
+  /** Told of the ranges that checks make. */
+  readonly ranged: (ok: boolean, ms: number) => void;
 }
 
 type Check = (done: (failure: string | undefined) => void) => void;
@@ -99,7 +101,13 @@ export class HealthPages {
     this.#read(serializable, (failure) => answer(failure === undefined ? '' : `RANGE ERROR:${failure}`));
   }
 
-  #read(serializable: boolean, done: (failure: string | undefined) => void): void {
+  #read(serializable: boolean, answer: (failure: string | undefined) => void): void {
+    const { clock } = this.#member;
+    const start = clock.mono();
+    const done = (failure: string | undefined): void => {
+      this.#metrics.ranged(failure === undefined, clock.mono() - start);
+      answer(failure);
+    };
     const read = (): void => {
       try {
         this.#member.kv.range({ key: new Uint8Array(1), end: new Uint8Array(0), rev: 0, limit: 1, countOnly: false });

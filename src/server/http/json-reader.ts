@@ -82,10 +82,10 @@ export class JsonReader {
   }
 
   #value(depth: number): JsonNode {
-    if (depth > jsonDepthMax) throw new JsonError('exceeded max depth');
     this.#blanks();
     const at = this.position;
     const c = this.#text[at];
+    if (depth >= jsonDepthMax && (c === '{' || c === '[')) throw new JsonError(`invalid character '${c}' exceeded max depth`);
     switch (c) {
       case '{':
         return this.#object(at, depth);

@@ -37,6 +37,7 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
       response.end();
       return;
     }
+    if (redirected(request, raw, response)) return;
     const { path, query } = split(request.path);
     if (health.serve(path, query, request, response)) return;
     switch (path) {
@@ -64,6 +65,7 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
 /** A metrics port serves metrics and probes, nothing else. */
 export function metricsRoutes(options: RoutesOptions): HttpHandler {
   return (request, response) => {
+    if (redirected(request, response, response)) return;
     const { path, query } = split(request.path);
     if (options.health.serve(path, query, request, response)) return;
     if (path === '/metrics') serveMetrics(options, request, response);
@@ -73,6 +75,40 @@ export function metricsRoutes(options: RoutesOptions): HttpHandler {
 
 /** On a client port whose HTTP has ports of its own. */
 export const noRoutes: HttpHandler = (_request, response) => notFound(response);
+
+/** Paths that are not clean (`//`, `.`, `..`) lead to the clean ones, as Go's router does it; what is no path at all is refused. */
+function redirected(request: HttpRequest, raw: HttpResponse, response: HttpResponse): boolean {
+  const target = request.path;
+  if (/%(?![0-9a-fA-F]{2})/.test(target.split('?', 1)[0] ?? '')) {
+    raw.head(400, { 'content-type': plainText, connection: 'close' });
+    raw.end('400 Bad Request');
+    return true;
+  }
+  if (!/\/\/|\/\.\.?(?:\/|\?|$)/.test(target)) return false;
+  const at = target.indexOf('?');
+  const path = at < 0 ? target : target.slice(0, at);
+  const clean = cleanPath(path);
+  if (clean === path) return false;
+  const location = clean + (at < 0 ? '' : target.slice(at));
+  const page = request.method === 'GET' || request.method === 'HEAD';
+  response.head(307, { ...(page ? { 'content-type': 'text/html; charset=utf-8' } : {}), location });
+  response.end(request.method === 'GET' ? `<a href="${htmlText(location)}">Temporary Redirect</a>.\n\n` : '');
+  return true;
+}
+
+function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') parts.pop();
+    else parts.push(part);
+  }
+  const clean = `/${parts.join('/')}`;
+  return clean !== '/' && path.endsWith('/') ? `${clean}/` : clean;
+}
+
+const htmlText = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&#34;').replaceAll("'", '&#39;');
 
 function serveMetrics(options: RoutesOptions, request: HttpRequest, response: HttpResponse): void {
   if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,6 +1,6 @@
 /** The member's metrics under etcd's names, labels and buckets, fed by what the member really does. */
 import { Code } from '../../api/status.ts';
-import type { InternalRaftRequest } from '../../api/gen/etcdserverpb.ts';
+import type { InternalRaftRequest, TxnRequest } from '../../api/gen/etcdserverpb.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Counter, exponentialBuckets, type Family, type Gauge, type Histogram, MetricsRegistry } from '../../base/metrics.ts';
@@ -9,6 +9,8 @@ import type { HandledCall, MethodObserver, WireObserver } from '../../wire/obser
 import type { ApplyResult } from '../apply/types.ts';
 import { featureGates } from '../config/flag-table.ts';
 import type { Member } from '../consensus/member.ts';
+import { WatchTimes } from '../services/watch-times.ts';
+import { isReadOnlyTxn } from '../txn/checks.ts';
 import type { WalObserver } from '../storage/wal/wal.ts';
 
 const diskBuckets = exponentialBuckets(0.001, 2, 14);
@@ -59,7 +61,33 @@ const timedMethods: Readonly<Record<string, string>> = {
   LeaseGrant: 'LeaseGrant',
   LeaseRevoke: 'LeaseRevoke',
   Alarm: 'Alarm',
+  Downgrade: 'DowngradeInfoSet',
+  Authenticate: 'Authenticate',
+  AuthEnable: 'AuthEnable',
+  AuthDisable: 'AuthDisable',
+  AuthStatus: 'AuthStatus',
+  UserAdd: 'AuthUserAdd',
+  UserGet: 'AuthUserGet',
+  UserList: 'AuthUserList',
+  UserDelete: 'AuthUserDelete',
+  UserChangePassword: 'AuthUserChangePassword',
+  UserGrantRole: 'AuthUserGrantRole',
+  UserRevokeRole: 'AuthUserRevokeRole',
+  RoleAdd: 'AuthRoleAdd',
+  RoleGet: 'AuthRoleGet',
+  RoleList: 'AuthRoleList',
+  RoleDelete: 'AuthRoleDelete',
+  RoleGrantPermission: 'AuthRoleGrantPermission',
+  RoleRevokePermission: 'AuthRoleRevokePermission',
 };
+
+/** Requests that members make of themselves: no call brings them, so that what is timed is their apply. */
+const ownRequests: ReadonlySet<string> = new Set(['ClusterVersionSet', 'ClusterMemberAttrSet', 'LeaseCheckpoint']);
+
+/** Streams whose failures count, by method. */
+const streamApis: Readonly<Record<string, string>> = { Watch: 'watch', LeaseKeepAlive: 'lease-keepalive', Snapshot: 'snapshot' };
+/** A stream that ends with one of these failed here, not at the client. */
+const ownFaults: ReadonlySet<Code> = new Set([Code.Unknown, Code.ResourceExhausted, Code.Internal, Code.DataLoss]);
 
 const codeNames: Readonly<Record<number, string>> = {
   0: 'OK',
@@ -85,11 +113,24 @@ export interface ProcessFigures {
   cpuSeconds(): number;
   residentBytes(): number;
   virtualBytes(): number;
+  /** What the process may take at most. */
+  virtualBytesMax(): number;
   openFds(): number;
   maxFds(): number;
   startSeconds(): number;
   /** Of all network devices. */
   networkBytes(): { readonly received: number; readonly sent: number };
+}
+
+/** Of the JavaScript runtime. */
+export interface RuntimeFigures {
+  readonly version: string;
+  readonly gc: Readonly<Record<'minor' | 'major' | 'incremental', Histogram>>;
+  /** Seconds that the event loop was late, since the last reading. */
+  loopDelay(): { readonly quantiles: readonly (readonly [number, number])[]; readonly sum: number; readonly count: number };
+  /** Share of time in which the event loop was busy, since the last reading. */
+  loopUtilization(): number;
+  heap(): Readonly<Record<'used' | 'total' | 'limit' | 'external' | 'arrayBuffers', number>>;
 }
 
 export class ServerMetrics {
@@ -99,13 +140,22 @@ export class ServerMetrics {
     readonly failures: Counter;
     readonly check: Family<Gauge>;
     readonly checks: Family<Counter>;
+    readonly ranged: (ok: boolean, ms: number) => void;
   };
   /** Give it to the WAL. */
   readonly wal: WalObserver;
   readonly snapshotSave: Histogram;
+  readonly snapshotEncode: Histogram;
   readonly snapshotFsync: Histogram;
-  readonly backendCommit: Histogram;
+  readonly watchTimes = new WatchTimes();
   readonly walRepairs: Counter;
+  readonly #commit: {
+    readonly whole: Histogram;
+    readonly write: Histogram;
+    readonly spill: Histogram;
+    readonly rebalance: Histogram;
+  };
+  readonly #streamFailures: Family<Counter>;
   readonly #inFlight: ReadonlyMap<string, Gauge>;
   readonly #durations: ReadonlyMap<string, Histogram>;
   readonly #lease: { readonly granted: Counter; readonly revoked: Counter; readonly ttl: Histogram };
@@ -134,6 +184,7 @@ export class ServerMetrics {
       failures: r.counter('etcd_server_health_failures', 'Failed health checks.'),
       check: r.gauges('etcd_server_healthcheck', 'Result of the last run of each check.', ['name', 'type']),
       checks: r.counters('etcd_server_healthchecks_total', 'Runs of each check.', ['name', 'status', 'type']),
+      ranged: (ok, ms) => this.ranged(ok, ms),
     };
     const fsync = r.histogram('etcd_disk_wal_fsync_duration_seconds', 'Time of syncs of the WAL.', diskBuckets);
     const walWrite = r.histogram('etcd_disk_wal_write_duration_seconds', 'Time of writes to the WAL.', diskBuckets);
@@ -147,7 +198,24 @@ export class ServerMetrics {
     };
     this.snapshotSave = r.histogram('etcd_debugging_snap_save_total_duration_seconds', 'Time to save a raft snapshot.', diskBuckets);
     this.snapshotFsync = r.histogram('etcd_snap_fsync_duration_seconds', 'Time of syncs of raft snapshots.', diskBuckets);
-    this.backendCommit = r.histogram('etcd_disk_backend_commit_duration_seconds', 'Time of commits of the backend.', diskBuckets);
+    this.snapshotEncode = r.histogram(
+      'etcd_debugging_snap_save_marshalling_duration_seconds',
+      'Time to encode a raft snapshot.',
+      diskBuckets,
+    );
+    const commit = 'etcd_debugging_disk_backend_commit';
+    this.#commit = {
+      whole: r.histogram('etcd_disk_backend_commit_duration_seconds', 'Time of commits of the backend.', diskBuckets),
+      write: r.histogram(`${commit}_write_duration_seconds`, 'Time of writing and syncing in commits.', diskBuckets),
+      spill: r.histogram(`${commit}_spill_duration_seconds`, 'A log has no pages to spill: always 0.', diskBuckets),
+      rebalance: r.histogram(`${commit}_rebalance_duration_seconds`, 'A log has no tree to rebalance: always 0.', diskBuckets),
+    };
+    const loop = 'etcd_debugging_server_watch_send_loop';
+    r.show(`${loop}_watch_stream_duration_seconds`, 'Time to send the events of one message.', this.watchTimes.events);
+    r.show(`${loop}_watch_stream_duration_per_event_seconds`, 'The same for each event.', this.watchTimes.perEvent);
+    r.show(`${loop}_control_stream_duration_seconds`, 'Time to answer requests of watch streams.', this.watchTimes.control);
+    r.show(`${loop}_progress_duration_seconds`, 'Time to send a progress notification.', this.watchTimes.progress);
+    this.#streamFailures = r.counters('etcd_network_server_stream_failures_total', 'Streams that failed.', ['API', 'Type']);
     const hashBuckets = exponentialBuckets(0.01, 2, 15);
     this.#durations = new Map([
       ['Defragment', r.histogram('etcd_disk_backend_defrag_duration_seconds', 'Time of defragmentations.', exponentialBuckets(0.1, 2, 13))],
@@ -189,9 +257,19 @@ export class ServerMetrics {
       receivedBytes: r.counter('etcd_network_client_grpc_received_bytes_total', 'Bytes of messages received from clients.'),
       sentBytes: r.counter('etcd_network_client_grpc_sent_bytes_total', 'Bytes of messages sent to clients.'),
     };
-    this.#readings = r.counters('promhttp_metric_handler_requests_total', 'Readings of these metrics.', ['code']).with('200');
+    const readings = r.counters('promhttp_metric_handler_requests_total', 'Readings of these metrics.', ['code']);
+    for (const code of ['500', '503']) readings.with(code);
+    this.#readings = readings.with('200');
     r.gauge('promhttp_metric_handler_requests_in_flight', 'Readings of these metrics under way.');
   }
+
+  /** Give it to the backend's disk: a commit was written and synced. */
+  readonly committed = (ms: number): void => {
+    this.#commit.whole.observe(ms / 1000);
+    this.#commit.write.observe(ms / 1000);
+    this.#commit.spill.observe(0);
+    this.#commit.rebalance.observe(0);
+  };
 
   /** Label sets are made when first fed, as in etcd. */
   readonly #applyCache = new Map<
@@ -211,6 +289,7 @@ export class ServerMetrics {
         this.#applyCache.set(field, cached);
       }
       ((ok ? cached.ok : cached.failed) as Histogram).observe(ms / 1000);
+      if (ownRequests.has(name)) this.#request.with(String(ok), name).observe(ms / 1000);
       if (ok && field !== 'put') this.#appliedOther(request, result);
       return;
     }
@@ -230,6 +309,12 @@ export class ServerMetrics {
       });
     }
   }
+
+  /** A range that the member asked of itself. */
+  readonly ranged = (ok: boolean, ms: number): void => {
+    this.#request.with(String(ok), 'Range').observe(ms / 1000);
+    this.#rangeDuration.with(String(ok)).observe(ms / 1000);
+  };
 
   /** Give it to the wire. */
   observer(): WireObserver {
@@ -259,6 +344,7 @@ export class ServerMetrics {
     const ranges = this.#rangeDuration;
     const duration = service === 'etcdserverpb.Maintenance' ? this.#durations.get(name) : undefined;
     const inFlight = this.#inFlight.get(name);
+    const streamFailures = streamApis[name] === undefined ? undefined : this.#streamFailures;
     let ok: Histogram | undefined;
     let failed: Histogram | undefined;
     return {
@@ -266,13 +352,16 @@ export class ServerMetrics {
         started.inc();
         inFlight?.add(1);
       },
-      handled(_call: HandledCall, code: Code, durationMs: number) {
+      handled(call: HandledCall, code: Code, durationMs: number) {
         handled[code]?.inc();
         seconds?.observe(durationMs / 1000);
         duration?.observe(durationMs / 1000);
         inFlight?.add(-1);
+        if (streamFailures !== undefined && ownFaults.has(code)) streamFailures.with(streamApis[name] ?? '', 'send').inc();
         if (timed === undefined) return;
-        if (code === Code.OK) (ok ??= request.with('true', timed)).observe(durationMs / 1000);
+        if (timed === 'Txn' && isReadOnlyTxn(call.request as TxnRequest))
+          request.with(String(code === Code.OK), 'ReadonlyTxn').observe(durationMs / 1000);
+        else if (code === Code.OK) (ok ??= request.with('true', timed)).observe(durationMs / 1000);
         else (failed ??= request.with('false', timed)).observe(durationMs / 1000);
         if (isRange) ranges.with(code === Code.OK ? 'true' : 'false').observe(durationMs / 1000);
       },
@@ -371,6 +460,17 @@ export class ServerMetrics {
       for (const [reason, n] of member.changes.promoteFailures) promoteFailures.with(reason).value = n;
     });
 
+    r.show(
+      'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
+      'How long slices of compactions held everything else up.',
+      kv.compactionPauses.rows,
+    );
+    r.show(
+      'etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds',
+      'The same of the index: rows and index are compacted in one pass.',
+      kv.compactionPauses.index,
+    );
+    gauge('etcd_mvcc_db_open_read_transactions', 'Scans and views of the store that are open.', () => member.backend.openReads);
     counter('etcd_mvcc_put_total', 'Puts.', () => kv.stats.puts);
     counter('etcd_mvcc_delete_total', 'Deletes.', () => kv.stats.deletes);
     counter('etcd_mvcc_range_total', 'Ranges.', () => kv.stats.ranges);
@@ -399,6 +499,7 @@ export class ServerMetrics {
     r.read('process_cpu_seconds_total', 'counter', 'CPU time of the process.', () => p.cpuSeconds());
     r.read('process_resident_memory_bytes', 'gauge', 'Resident memory.', () => p.residentBytes());
     r.read('process_virtual_memory_bytes', 'gauge', 'Virtual memory.', () => p.virtualBytes());
+    r.read('process_virtual_memory_max_bytes', 'gauge', 'Most virtual memory that may be taken.', () => p.virtualBytesMax());
     r.read('process_open_fds', 'gauge', 'Open file descriptors.', () => p.openFds());
     r.read('process_max_fds', 'gauge', 'Most file descriptors that may be open.', () => p.maxFds());
     r.read('process_start_time_seconds', 'gauge', 'Start of the process, Unix time.', () => p.startSeconds());
@@ -406,6 +507,21 @@ export class ServerMetrics {
     r.read('process_network_transmit_bytes_total', 'counter', 'Bytes sent by all devices.', () => p.networkBytes().sent);
     r.read('os_fd_used', 'gauge', 'Open file descriptors.', () => p.openFds());
     r.read('os_fd_limit', 'gauge', 'Most file descriptors that may be open.', () => p.maxFds());
+  }
+
+  bindRuntime(f: RuntimeFigures): void {
+    const r = this.registry;
+    r.gauges('nodejs_version_info', 'Version of Node.', ['version']).with(f.version).set(1);
+    r.summary('nodejs_eventloop_delay_seconds', 'How late the event loop ran, since the last reading.', () => f.loopDelay());
+    r.read('nodejs_eventloop_utilization', 'gauge', 'Busy share of the event loop, since the last reading.', () => f.loopUtilization());
+    r.familyOf('nodejs_gc_duration_seconds', 'Time of garbage collections.', 'kind', f.gc);
+    const heap = (name: string, help: string, part: 'used' | 'total' | 'limit' | 'external' | 'arrayBuffers'): void =>
+      r.read(name, 'gauge', help, () => f.heap()[part]);
+    heap('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', 'used');
+    heap('nodejs_heap_size_total_bytes', 'JavaScript heap.', 'total');
+    heap('nodejs_heap_size_limit_bytes', 'Most that the JavaScript heap may grow to.', 'limit');
+    heap('nodejs_external_memory_bytes', 'Memory of objects outside the heap.', 'external');
+    heap('nodejs_array_buffers_bytes', 'The part of it in buffers.', 'arrayBuffers');
   }
 
   text(): string {

@@ -36,6 +36,8 @@ export interface CompactionOptions {
   /** Rows looked at between two commits. */
   readonly batchRows: number;
   readonly sleepMs: number;
+  /** Told how long each slice of work held everything else up, in ms. */
+  readonly paused: (ms: number) => void;
   /** Told how many rows each batch killed. */
   readonly killed: (rows: number) => void;
   /** The finished mark is set: what was hashed is complete. */
@@ -119,6 +121,13 @@ export class Compaction implements Sliced {
   };
 
   slice(until: number): boolean {
+    const start = this.#o.clock.mono();
+    const over = this.#work(until);
+    this.#o.paused(this.#o.clock.mono() - start);
+    return over;
+  }
+
+  #work(until: number): boolean {
     const scan = this.#scan;
     if (scan === undefined) return true;
     const { backend, clock, batchRows } = this.#o;

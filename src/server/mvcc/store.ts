@@ -7,6 +7,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { invariant } from '../../base/invariant.ts';
+import { exponentialBuckets, Histogram } from '../../base/metrics.ts';
 import type { Log } from '../../base/log.ts';
 import type { Backend, KeyRange } from '../storage/backend.ts';
 import { Compaction, finishedCompactKey, scheduledCompactKey } from './compaction.ts';
@@ -51,6 +52,8 @@ type RangeDone = (error: ReadError | undefined, result: RangeResult | undefined)
 
 export class Store implements MvccStore, TxnOwner {
   readonly stats: MvccStats = { puts: 0, deletes: 0, ranges: 0, txns: 0, putBytes: 0, events: 0, compactedRows: 0 };
+  /** How long slices of compactions held everything else up, ms. Rows and index go in one pass, so that both are the same times. */
+  readonly compactionPauses = { rows: new Histogram(exponentialBuckets(1, 2, 13)), index: new Histogram(exponentialBuckets(0.5, 2, 14)) };
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #hub: Hub;
@@ -191,7 +194,7 @@ export class Store implements MvccStore, TxnOwner {
         done(undefined, result);
       },
     });
-    this.#runPinned(Math.min(at, this.#compactRev), {
+    this.#runPinned(at < 0 ? undefined : Math.min(at, this.#compactRev), {
       slice: (until) => hash.slice(until),
       abandon: () => {
         hash.abandon();
@@ -278,6 +281,10 @@ export class Store implements MvccStore, TxnOwner {
       prevRev,
       batchRows: this.#batchRows,
       sleepMs: this.#sleepMs,
+      paused: (ms) => {
+        this.compactionPauses.rows.observe(ms);
+        this.compactionPauses.index.observe(ms);
+      },
       killed: (rows) => {
         this.stats.compactedRows += rows;
       },

@@ -1,4 +1,5 @@
 /** The face of the MVCC store towards apply, services and maintenance. */
+import type { Histogram } from '../../base/metrics.ts';
 import type { Backend, KeyRange } from '../storage/backend.ts';
 
 export class CompactedError extends Error {
@@ -75,6 +76,7 @@ export interface MvccStore {
   /** Maintenance Hash: the whole backend. Sliced. */
   hash(done: (hash: number) => void): void;
   readonly watchers: WatchHub;
+  readonly compactionPauses: { readonly rows: Histogram; readonly index: Histogram };
   readonly stats: Readonly<MvccStats>;
   /** After the backend below was replaced by a received snapshot: watchers become unsynced with their own revisions. `backend`: the new one, when it is another object. */
   restore(backend?: Backend): void;

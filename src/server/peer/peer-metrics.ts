@@ -13,6 +13,8 @@ export class PeerMetrics {
   readonly #active: ReturnType<MetricsRegistry['gauges']>;
   readonly #disconnected: Labelled;
   readonly #roundTrip: ReturnType<MetricsRegistry['histograms']>;
+  readonly #databaseSync: ReturnType<MetricsRegistry['histogram']>;
+  readonly #databaseSave: ReturnType<MetricsRegistry['histogram']>;
   readonly #snapshot: Record<'send' | 'receive', SnapshotMetrics>;
 
   constructor(registry: MetricsRegistry) {
@@ -30,6 +32,16 @@ export class PeerMetrics {
       'Round trips to members.',
       ['To'],
       exponentialBuckets(0.0001, 2, 16),
+    );
+    this.#databaseSync = r.histogram(
+      'etcd_snap_db_fsync_duration_seconds',
+      'Time of syncs of received databases.',
+      exponentialBuckets(0.001, 2, 14),
+    );
+    this.#databaseSave = r.histogram(
+      'etcd_snap_db_save_total_duration_seconds',
+      'Time to receive and save a database.',
+      exponentialBuckets(0.1, 2, 10),
     );
     this.#snapshot = { send: new SnapshotMetrics(r, 'send', 'To'), receive: new SnapshotMetrics(r, 'receive', 'From') };
   }
@@ -52,6 +64,10 @@ export class PeerMetrics {
   }
   roundTrip(to: MemberId, seconds: number): void {
     this.#roundTrip.with(idText(to)).observe(seconds);
+  }
+  databaseSaved(syncSeconds: number, seconds: number): void {
+    this.#databaseSync.observe(syncSeconds);
+    this.#databaseSave.observe(seconds);
   }
   snapshot(way: 'send' | 'receive'): SnapshotMetrics {
     return this.#snapshot[way];

@@ -205,7 +205,9 @@ class Routes {
       });
       return undefined;
     };
-    receiveSnapshot(request, { disk, thread: this.#thread, dir: snapDir, temporary, databasePath, accept }, (error, message, bytes) => {
+    const saved = (syncMs: number): void => metrics.databaseSaved(syncMs / 1000, (member.clock.mono() - start) / 1000);
+    const options = { disk, thread: this.#thread, dir: snapDir, temporary, databasePath, accept, saved };
+    receiveSnapshot(request, options, (error, message, bytes) => {
       this.#receiving--;
       counted.ends(from, error === undefined, (member.clock.mono() - start) / 1000);
       metrics.received(from, bytes);
@@ -274,7 +276,7 @@ class Routes {
       if (aborted) return;
       const revision = revisionOf(body);
       if (revision === undefined) return text(response, 400, 'error unmarshalling request', headers);
-      member.kv.hashByRev(Math.max(revision, 0), (error, result) => {
+      member.kv.hashByRev(revision, (error, result) => {
         if (error !== undefined || result === undefined) {
           const what = error?.code === 'future-revision' ? 'is a future revision' : 'has been compacted';
           return text(response, 400, `mvcc: required revision ${what}`, headers);

@@ -27,6 +27,8 @@ export interface ReceiveOptions {
   readonly databasePath: (index: number) => string;
   /** Looks at the message before the database comes. */
   readonly accept: (m: Message) => string | undefined;
+  /** The database is durable; its sync took so long. */
+  readonly saved?: ((syncMs: number) => void) | undefined;
 }
 
 /** `done` runs once, with the message when its database is durable. */
@@ -118,10 +120,11 @@ export function receiveSnapshot(
         { kind: 'rename', from: path, to },
         { kind: 'syncDir', path: dir },
       ],
-      (error) => {
+      (error, syncMs) => {
         if (over || !save(error)) return;
         over = true;
         opened.close();
+        options.saved?.(syncMs);
         done(undefined, m, position);
       },
     );

@@ -12,6 +12,8 @@ import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/ty
 import { authorize, isAnonymous, mustHaveRule, type CallScope } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
+import { WatchTimes } from './watch-times.ts';
+import { HealthState } from './health.ts';
 import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
 
 const utf8Strict = new TextDecoder('utf-8', { fatal: true });
@@ -19,6 +21,7 @@ const utf8Strict = new TextDecoder('utf-8', { fatal: true });
 /** What the services need besides the member itself. */
 export interface ServiceDependencies {
   readonly snapshots: SnapshotSource;
+  readonly watchTimes?: WatchTimes | undefined;
 }
 
 /** How a method is treated before its handler runs. */
@@ -46,7 +49,9 @@ export type EncodedCall = Pick<UnaryCall, 'method' | 'request' | 'requestBytes' 
 export class ServiceContext {
   readonly member: MemberFacade;
   readonly snapshots: SnapshotSource;
+  readonly watchTimes: WatchTimes;
   readonly table: HandlerTable;
+  readonly health = new HealthState();
   /** The header's cluster and member id fields. */
   readonly #ids: Uint8Array;
   readonly #authScope: CallScope;
@@ -58,6 +63,7 @@ export class ServiceContext {
     this.table = table;
     this.member = member;
     this.snapshots = dependencies.snapshots;
+    this.watchTimes = dependencies.watchTimes ?? new WatchTimes();
     this.#authScope = { auth: member.auth, leaseIds: () => member.lessor.list().map((l) => l.id) };
     const ids = Buffer.alloc(22);
     let at = 0;

@@ -11,6 +11,7 @@ interface HealthCheckResponse {
   status: number;
 }
 const serving = 1;
+const notServing = 2;
 const serviceUnknown = 3;
 
 const HealthCheckRequest: Codec<HealthCheckRequest> = {
@@ -68,14 +69,91 @@ const method = (name: string, responseStream: boolean): MethodDef<HealthCheckReq
   httpPath: '',
 });
 
-export function registerHealth(table: HandlerTable): void {
+interface HealthListResponse {
+  /** A map on the wire: the service's name is the key, its answer the value. */
+  statuses: readonly { readonly service: string; readonly status: number }[];
+}
+
+const HealthListRequest: Codec<object> = {
+  typeName: 'grpc.health.v1.HealthListRequest',
+  create: () => ({}),
+  encode: (m) => encodeWith(HealthListRequest, m),
+  write() {},
+  decode: (b) => decodeWith(HealthListRequest, b),
+  read(r, end) {
+    while (r.pos < end) r.skip(r.varint32());
+    return {};
+  },
+};
+
+const HealthListResponse: Codec<HealthListResponse> = {
+  typeName: 'grpc.health.v1.HealthListResponse',
+  create: () => ({ statuses: [] }),
+  encode: (m) => encodeWith(HealthListResponse, m),
+  write(m, w) {
+    for (const { service = '', status = 0 } of m.statuses ?? []) {
+      const value = HealthCheckResponse.encode({ status });
+      const key = Buffer.from(service);
+      const entry = Buffer.concat([Buffer.of(10, key.length), key, Buffer.of(18, value.length), value]);
+      w.varint32(10);
+      w.bytes(entry);
+    }
+  },
+  decode: (b) => decodeWith(HealthListResponse, b),
+  read(r, end) {
+    while (r.pos < end) r.skip(r.varint32());
+    return { statuses: [] };
+  },
+};
+
+const listMethod: MethodDef<object, HealthListResponse> = {
+  path: '/grpc.health.v1.Health/List',
+  service: 'grpc.health.v1.Health',
+  name: 'List',
+  request: HealthListRequest,
+  response: HealthListResponse,
+  requestStream: false,
+  responseStream: false,
+  httpPath: '',
+};
+
+/** Whether the server takes calls as a whole; told to those who watch. */
+export class HealthState {
+  #serving = true;
+  readonly #watchers = new Set<(status: number) => void>();
+
+  get status(): number {
+    return this.#serving ? serving : notServing;
+  }
+
+  set(on: boolean): void {
+    if (on === this.#serving) return;
+    this.#serving = on;
+    for (const tell of this.#watchers) tell(this.status);
+  }
+
+  /** @returns the way to stop */
+  watch(tell: (status: number) => void): () => void {
+    this.#watchers.add(tell);
+    return () => void this.#watchers.delete(tell);
+  }
+}
+
+export function registerHealth(table: HandlerTable, state: HealthState): void {
+  table.addUnary<object, HealthListResponse>(listMethod, (call) => call.reply({ statuses: [{ service: '', status: state.status }] }));
   table.addUnary<HealthCheckRequest, HealthCheckResponse>(method('Check', false), (call) => {
-    if (call.request.service === '') call.reply({ status: serving });
+    if (call.request.service === '') call.reply({ status: state.status });
     else call.fail({ code: Code.NotFound, message: 'unknown service' });
   });
   table.addStream<HealthCheckRequest, HealthCheckResponse>(method('Watch', true), (call) => {
     call.onMessage = (m) => {
-      call.send({ status: m.service === '' ? serving : serviceUnknown });
+      if (m.service !== '') {
+        call.send({ status: serviceUnknown });
+        return;
+      }
+      call.send({ status: state.status });
+      const stop = state.watch((status) => call.send({ status }));
+      call.onCancel = stop;
     };
   });
 }

@@ -53,7 +53,12 @@ export function registerMaintenance(context: ServiceContext): void {
     { learner: () => true },
   );
   context.unary(Maintenance.defragment, (call) => {
-    member.backend.defragment().then(
+    const stops = member.config.featureGates.get('StopGRPCServiceOnDefrag') === true;
+    if (stops) context.health.set(false);
+    const done = member.backend.defragment().finally(() => {
+      if (stops) context.health.set(true);
+    });
+    done.then(
       () => call.reply({ header: undefined }),
       (e: unknown) => call.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) }),
     );
@@ -63,15 +68,14 @@ export function registerMaintenance(context: ServiceContext): void {
   });
   context.unary(Maintenance.hashKV, (call) => {
     const { revision } = call.request;
-    member.kv.hashByRev(Math.max(revision, 0), (error, result) => {
+    member.kv.hashByRev(revision, (error, result) => {
       if (error !== undefined || result === undefined)
         return call.fail(error?.code === 'future-revision' ? errors.futureRev : errors.compacted);
       call.reply({
         header: context.currentHeader(),
         hash: result.hash,
         compactRevision: result.compactRevision,
-        // As etcd: what was asked for, when that was below zero.
-        hashRevision: revision < 0 ? revision : result.hashRevision,
+        hashRevision: result.hashRevision,
       });
     });
   });

@@ -25,7 +25,7 @@ export function registerServices(table: HandlerTable, member: MemberFacade, depe
   registerAuth(context);
   registerLock(context);
   registerElection(context);
-  registerHealth(table);
+  registerHealth(table, context.health);
   // Whatever is served has a rule (G-A-1), also what is registered without the context.
   for (const { method } of [...table.unary.values(), ...table.streams.values()]) mustHaveRule(method);
 }

@@ -77,6 +77,13 @@ class WatchSession {
   }
 
   #request(asked: StreamRequest<WatchRequest>): void {
+    const { clock } = this.#context.member;
+    const start = clock.mono();
+    this.#serve(asked);
+    this.#context.watchTimes.control.observe((clock.mono() - start) / 1000);
+  }
+
+  #serve(asked: StreamRequest<WatchRequest>): void {
     if (asked.shape((r) => (r.createRequest?.startRevision ?? 0) < 0)) return this.#refuse(errors.compacted.message);
     const request = asked.open((denied) => this.#refuse(reasonOf(denied)));
     if (request === undefined) return;
@@ -164,6 +171,18 @@ class WatchSession {
   #deliver(d: WatchDelivery): boolean {
     if (this.#scope.over) return true;
     if (this.#full) return false;
+    const { clock } = this.#context.member;
+    const start = clock.mono();
+    this.#write(d);
+    const ms = clock.mono() - start;
+    const { watchTimes } = this.#context;
+    if (d.events.length > 0) watchTimes.delivered(d.events.length, ms);
+    else if (d.compactRev === 0) watchTimes.progress.observe(ms / 1000);
+    else watchTimes.control.observe(ms / 1000);
+    return true;
+  }
+
+  #write(d: WatchDelivery): void {
     const { id } = d.watcher;
     const special = this.#special.size === 0 ? undefined : this.#special.get(id);
     const wireId = special?.wireId ?? id;
@@ -178,7 +197,6 @@ class WatchSession {
       const header = this.#context.header(d.rev);
       for (const parts of this.#encoder.messages(header, wireId, d.events, fragmentBytes)) this.#send(parts);
     }
-    return true;
   }
 
   #send(parts: readonly Uint8Array[]): void {

@@ -127,6 +127,8 @@ export interface Backend {
   defragment(): Promise<void>;
   /** As etcd's Status reports them: ten buckets in bbolt pages, high-water mark since the last defrag. */
   readonly sizeBytes: number;
+  /** Scans and views that are open. */
+  readonly openReads: number;
   readonly sizeInUseBytes: number;
   /** What the files really take. */
   readonly diskBytes: number;

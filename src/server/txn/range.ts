@@ -2,6 +2,7 @@
 import { RangeRequest_SortOrder, RangeRequest_SortTarget, type RangeRequest } from '../../api/gen/etcdserverpb.ts';
 import type { Writer } from '../../api/proto-io.ts';
 import { compareBytes } from '../../base/bytes.ts';
+import { patternSort } from '../../base/pattern-sort.ts';
 import type { RangeQuery, RangeResult } from '../mvcc/types.ts';
 import { storeEnd } from './key-ranges.ts';
 import { keyOnlyRow, rowFields, valuelessRow, type RowFields } from './row-fields.ts';
@@ -56,13 +57,13 @@ function filterRows(r: RangeRequest, kvs: readonly Uint8Array[]): readonly Uint8
   });
 }
 
-/** Ties stay in key order, in both directions. A target other than the key without an order sorts ascending. */
+/** Ties fall as etcd's sort lets them fall. A target other than the key without an order sorts ascending. */
 function sortRows(r: RangeRequest, kvs: readonly Uint8Array[]): readonly Uint8Array[] {
   const descend = r.sortOrder === RangeRequest_SortOrder.DESCEND;
   if (r.sortTarget === RangeRequest_SortTarget.KEY) return descend ? kvs.toReversed() : kvs;
   const compare = fieldOrder(r.sortTarget);
   const rows = kvs.map((kv) => ({ kv, fields: rowFields(kv) }));
-  rows.sort(descend ? (a, b) => compare(b.fields, a.fields) : (a, b) => compare(a.fields, b.fields));
+  patternSort(rows, descend ? (a, b) => compare(b.fields, a.fields) < 0 : (a, b) => compare(a.fields, b.fields) < 0);
   return rows.map((row) => row.kv);
 }
 

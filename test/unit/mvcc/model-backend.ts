@@ -356,6 +356,10 @@ export class ModelBackend implements Backend {
     return Promise.resolve();
   }
 
+  get openReads(): number {
+    return 0;
+  }
+
   get sizeBytes(): number {
     return this.#rows.reduce((n, row) => n + row.value.length + 17, 0);
   }

@@ -475,6 +475,9 @@ export class LogBackend implements Backend {
     return this.#defrag;
   }
 
+  get openReads(): number {
+    return this.#log.snapshots.size;
+  }
   get sizeBytes(): number {
     return this.#size.sizeBytes;
   }

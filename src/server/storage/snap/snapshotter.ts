@@ -38,18 +38,22 @@ export interface SnapshotterOptions {
   /** `DATA/member/snap`. */
   readonly dir: string;
   readonly log: Log;
+  /** Brackets the encoding of each snapshot's file: called before it, what it returns after it. */
+  readonly encoding?: (() => () => void) | undefined;
 }
 
 export class Snapshotter {
   readonly #disk: Disk;
   readonly #dir: string;
   readonly #log: Log;
+  readonly #encoding: (() => () => void) | undefined;
   #thread: DiskThread | undefined;
 
   constructor(options: SnapshotterOptions) {
     this.#disk = options.disk;
     this.#dir = options.dir;
     this.#log = options.log;
+    this.#encoding = options.encoding;
   }
 
   /**
@@ -65,7 +69,9 @@ export class Snapshotter {
     }
     const path = `${this.#dir}/${place.name}`;
     const temporary = `${this.#dir}/tmp-${place.name}`;
+    const encoded = this.#encoding?.();
     const bytes = encodeSnapshotFile(snapshot);
+    encoded?.();
     try {
       const file = this.#disk.open(temporary, { write: true, create: true, truncate: true, mode: 0o666 });
       const ops: DiskOp[] = [
