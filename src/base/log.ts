@@ -22,3 +22,17 @@ export const silentLog: Log = {
   named: () => silentLog,
   debugEnabled: false,
 };
+
+/** When a log file is replaced by a new one, and what becomes of the old ones. */
+export interface LogRotation {
+  /** A file does not grow beyond this. */
+  readonly bytesMax: number;
+  /** Old files are removed after so many days; 0 keeps them. */
+  readonly daysMax: number;
+  /** Old files kept; 0 keeps all. */
+  readonly filesMax: number;
+  /** Old files are named in local time, else in UTC. */
+  readonly localTime: boolean;
+  /** Old files are compressed with gzip. */
+  readonly compress: boolean;
+}

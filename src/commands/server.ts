@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { CorruptError } from '../server/storage/backend.ts';
+import type { LogRotation } from '../base/log.ts';
 import { DiskError } from '../base/disk.ts';
 import { setFailpoints } from '../base/failpoint.ts';
 import { createLog, type HostLog, openSink, type LogLevel } from '../host/log.ts';
@@ -18,6 +19,7 @@ import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-optio
 import { BootstrapError } from '../server/bootstrap/bootstrap.ts';
 import { DataDirBusy, DataRefused } from '../server/bootstrap/data-dir.ts';
 import { buildConfig, type BuiltConfig } from '../server/config/build-config.ts';
+import { parseLogRotation } from '../server/config/log-rotation.ts';
 import { ConfigError, type Options, readOptions } from '../server/config/options.ts';
 import { helpText, usageText, versionText } from '../server/config/usage.ts';
 import { CorruptionFound } from '../server/maintenance/corruption.ts';
@@ -175,7 +177,14 @@ function openConfiguredLog(options: Options): HostLog | undefined {
   const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
   if (!levels.includes(level) || (format !== 'json' && format !== 'console') || outputs.includes('systemd/journal')) return undefined;
   const wanted = [...new Set(outputs.length === 0 ? ['default'] : outputs)];
-  return createLog({ level: level as LogLevel, format, sinks: wanted.filter((o) => o !== '/dev/null').map(openSink) });
+  let rotation: LogRotation | undefined;
+  try {
+    if (options.values.get('enable-log-rotation') === true)
+      rotation = parseLogRotation(wanted, options.values.get('log-rotation-config-json') as string);
+  } catch {
+    return undefined;
+  }
+  return createLog({ level: level as LogLevel, format, sinks: wanted.filter((o) => o !== '/dev/null').map((o) => openSink(o, rotation)) });
 }
 
 function configFailure(log: HostLog, error: ConfigError, args: readonly string[]): never {

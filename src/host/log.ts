@@ -5,7 +5,8 @@
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, write, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Log, LogFields } from '../base/log.ts';
+import type { Log, LogFields, LogRotation } from '../base/log.ts';
+import { RotatedFile } from './rotated-file.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -42,12 +43,16 @@ export function createLog(options: LogOptions): HostLog {
   return new ZapLog(options, new Sampler(), undefined);
 }
 
-/** `stderr`, `stdout`, `default` (stderr) or a file path, which is created with its directory. @throws the file system's error. */
-export function openSink(output: string): Sink {
+/**
+ * `stderr`, `stdout`, `default` (stderr) or a file path, which is created with its directory. `rotation`: the file is replaced as it grows.
+ * @throws the file system's error.
+ */
+export function openSink(output: string, rotation?: LogRotation): Sink {
   if (output === 'default' || output === 'stderr') return openStream(2);
   if (output === 'stdout') return openStream(1);
   mkdirSync(dirname(output), { recursive: true, mode: 0o700 });
-  return new FileSink(openSync(output, 'a', 0o600), true);
+  const fd = openSync(output, 'a', 0o600);
+  return new FileSink(fd, true, rotation === undefined ? undefined : new RotatedFile(output, rotation));
 }
 
 function openStream(fd: 1 | 2): Sink {
@@ -173,8 +178,9 @@ class PipeSink implements Sink {
 }
 
 class FileSink implements Sink {
-  readonly #fd: number;
+  #fd: number;
   readonly #owned: boolean;
+  readonly #rotated: RotatedFile | undefined;
   #lines: string[] = [];
   #heldBytes = 0;
   #dropped = 0;
@@ -183,9 +189,10 @@ class FileSink implements Sink {
   #sizeAfter = 0;
   #closed = false;
 
-  constructor(fd: number, owned: boolean) {
+  constructor(fd: number, owned: boolean, rotated?: RotatedFile) {
     this.#fd = fd;
     this.#owned = owned;
+    this.#rotated = rotated;
   }
 
   write(line: string): void {
@@ -207,10 +214,37 @@ class FileSink implements Sink {
       );
       this.#dropped = 0;
     }
+    const bytes = this.#rotated === undefined ? this.#takeAll() : this.#takeForFile(this.#rotated);
+    this.#send(bytes);
+  }
+
+  #takeAll(): Buffer {
     const bytes = Buffer.from(this.#lines.join(''), 'utf8');
     this.#lines = [];
     this.#heldBytes = 0;
-    this.#send(bytes);
+    return bytes;
+  }
+
+  /** As many lines as the file has room for; a full one is replaced first. */
+  #takeForFile(rotated: RotatedFile): Buffer {
+    let room = rotated.bytesMax - fstatSync(this.#fd).size;
+    if (Buffer.byteLength(this.#lines[0] ?? '') > room && room < rotated.bytesMax) {
+      const next = rotated.replace();
+      if (next !== undefined) {
+        closeSync(this.#fd);
+        this.#fd = next;
+        room = rotated.bytesMax;
+      }
+    }
+    const taken: Buffer[] = [];
+    do {
+      const line = this.#lines.shift() as string;
+      const bytes = Buffer.from(line, 'utf8');
+      this.#heldBytes -= line.length;
+      room -= bytes.length;
+      taken.push(bytes);
+    } while (this.#lines.length > 0 && Buffer.byteLength(this.#lines[0] as string) <= room);
+    return Buffer.concat(taken);
   }
 
   #send(bytes: Buffer): void {

@@ -2,7 +2,7 @@
 import { constants, monitorEventLoopDelay, performance, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { Histogram } from '../base/metrics.ts';
-import type { RuntimeFigures } from '../server/http/server-metrics.ts';
+import type { RuntimeFigures } from '../base/runtime-figures.ts';
 
 /** Time between two looks at the event loop, ms: 50 wake-ups a second cost nothing and a stall of 20 ms shows. */
 const resolutionMs = 20;

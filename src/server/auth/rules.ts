@@ -92,8 +92,13 @@ const watch: Rule = {
   anonymous: ({ createRequest }: WatchRequest) => createRequest === undefined,
 };
 
-/** gRPC's own health service, which is in no proto of etcd's. */
-type HealthPath = '/grpc.health.v1.Health/Check' | '/grpc.health.v1.Health/Watch';
+/** gRPC's own services, which are in no proto of etcd's: health, and reflection. */
+type HealthPath =
+  | '/grpc.health.v1.Health/Check'
+  | '/grpc.health.v1.Health/List'
+  | '/grpc.health.v1.Health/Watch'
+  | '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
+  | '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo';
 
 const rules: Readonly<Record<MethodPath | HealthPath, Rule>> = {
   '/etcdserverpb.KV/Range': readRange,
@@ -157,8 +162,11 @@ const rules: Readonly<Record<MethodPath | HealthPath, Rule>> = {
   '/v3electionpb.Election/Observe': inner,
   '/v3electionpb.Election/Resign': inner,
 
-  // The gRPC health service tells only that the server is there.
+  // The gRPC health service tells only that the server is there, reflection what everybody can read in the schema.
   '/grpc.health.v1.Health/Check': anybody,
+  '/grpc.health.v1.Health/List': anybody,
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': anybody,
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': anybody,
   '/grpc.health.v1.Health/Watch': anybody,
 };
 

@@ -4,6 +4,7 @@ import type { ServerConfig } from './config.ts';
 import { featureGates, flagTable } from './flag-table.ts';
 import { type FlagValue, flagText, parseFlagValue, parseRetention, parseUrls, splitHostPort, ValueError } from './flag-values.ts';
 import { ConfigError, type Options, type Remark } from './options.ts';
+import { parseLogRotation } from './log-rotation.ts';
 import { cipherList, isSecureUrl, type TlsConfig, tlsVersion } from './tls.ts';
 
 const electionMsMax = 50_000;
@@ -28,7 +29,7 @@ export function buildConfig(options: Options): BuiltConfig {
   const given = (name: string): boolean => options.given.has(name);
 
   refuseUnbuilt(options);
-  verify({ text, number, list, given }, remarks);
+  verify({ text, number, bool, list, given }, remarks);
 
   const gates = resolveGates(options.values.get('feature-gates') as ReadonlyMap<string, boolean>);
   const gate = (name: string): boolean => gates.get(name) === true;
@@ -190,6 +191,7 @@ function refuseUnbuilt(options: Options): void {
 interface Access {
   text(name: string): string;
   number(name: string): number;
+  bool(name: string): boolean;
   list(name: string): readonly string[];
   given(name: string): boolean;
 }
@@ -197,7 +199,7 @@ interface Access {
 const logLevels = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
 
 /** The relations, in etcd's order and words. */
-function verify({ text, number, list, given }: Access, remarks: Remark[]): void {
+function verify({ text, number, bool, list, given }: Access, remarks: Remark[]): void {
   if (list('listen-client-http-urls').length === 0) {
     remarks.push({
       level: 'warn',
@@ -217,6 +219,13 @@ function verify({ text, number, list, given }: Access, remarks: Remark[]): void 
   if (outputs.includes('systemd/journal')) fail('--log-outputs systemd/journal is not supported by this build');
   if (outputs.length > 1 && outputs.includes('default')) {
     fail(`multi logoutput for "default" is not supported yet`);
+  }
+  if (bool('enable-log-rotation')) {
+    try {
+      parseLogRotation(outputs, text('log-rotation-config-json'));
+    } catch (error) {
+      fail((error as Error).message);
+    }
   }
   const listenClientGiven = given('listen-client-urls');
   if (listenClientGiven && !given('advertise-client-urls')) {

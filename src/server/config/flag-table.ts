@@ -194,7 +194,7 @@ section('Auth', (flag) => {
 });
 
 section('Profiling and Monitoring', (flag) => {
-  flag('enable-pprof', 'bool', 'false', 'Serve profiles under /debug/pprof.', { notBuilt: true });
+  flag('enable-pprof', 'bool', 'false', 'Serve CPU and heap profiles of V8 under /debug/pprof.');
   flag('metrics', 'string', 'basic', "'extensive' adds histograms of gRPC calls.");
   flag('listen-metrics-urls', 'urls', '', 'More URLs for /metrics and /health.');
 });
@@ -204,13 +204,12 @@ section('Logging', (flag) => {
   flag('log-outputs', 'strings', 'default', "'stderr', 'stdout' or file paths, comma separated.");
   flag('log-level', 'string', 'info', 'debug, info, warn, error, panic or fatal.');
   flag('log-format', 'string', 'json', 'json or console.');
-  flag('enable-log-rotation', 'bool', 'false', 'Rotate the one log file.', { notBuilt: true });
+  flag('enable-log-rotation', 'bool', 'false', 'Replace the log file when it is full.');
   flag(
     'log-rotation-config-json',
     'string',
     '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
-    'How to rotate.',
-    { notBuilt: true },
+    'When and how: megabytes, days and files kept, local time in names, gzip.',
   );
   flag('warning-unary-request-duration', 'duration', '300ms', 'A call that takes longer is logged.');
 });

@@ -103,14 +103,16 @@ export class Gateway {
   /** The call behind a path, query left out. */
   route(path: string): MethodDef | undefined {
     const query = path.indexOf('?');
-    const plain = query < 0 ? path : path.slice(0, query);
+    const plain = unescaped(query < 0 ? path : path.slice(0, query));
     return this.#routes.get(plain.startsWith('/v3beta/') ? `/v3/${plain.slice('/v3beta/'.length)}` : plain);
   }
 
   handle(request: HttpRequest, response: HttpResponse): void {
     const method = this.route(request.path);
     if (method === undefined) return refuse(response, notFound);
-    const verb = request.method === 'POST' ? (request.headers.get('x-http-method-override') ?? 'POST') : request.method;
+    // Only forms may name another method.
+    const form = request.headers.get('content-type') === 'application/x-www-form-urlencoded';
+    const verb = request.method === 'POST' && form ? (request.headers.get('x-http-method-override') ?? 'POST') : request.method;
     if (verb.toUpperCase() !== 'POST') return refuse(response, wrongMethod);
     const options = callOptions(request.headers);
     if ('code' in options) return refuse(response, options);
@@ -154,12 +156,22 @@ export class Gateway {
       if (body === undefined) return refuse(response, errors.requestTooLarge);
       let message: object;
       try {
-        const text = new TextDecoder('utf-8', utf8Strict).decode(body);
+        // Node's decoder drops it even when told not to.
+        if (body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf)
+          throw new JsonError("invalid character 'ï' looking for beginning of value");
+        const { text, badAt } = decoded(body);
         const reader = new JsonReader(text);
         // No body at all is an empty message; what follows the first value is ignored.
-        message = reader.atEnd() ? {} : this.message(method, reader.next(), text);
+        if (reader.atEnd()) message = {};
+        else {
+          const from = reader.position;
+          const node = reader.next();
+          // What is no JSON at all comes first.
+          if (badAt >= 0) new JsonReader(text, from, badAt).next();
+          message = this.message(method, node, text);
+        }
       } catch (e) {
-        return refuse(response, e instanceof TypeError ? invalidUtf8 : thrownStatus(e));
+        return refuse(response, thrownStatus(e));
       }
       this.call(method, message, { ...options, signal: abort.signal }).then(
         (reply) => {
@@ -226,6 +238,31 @@ export class Gateway {
 }
 
 const invalidUtf8: Status = { code: Code.InvalidArgument, message: 'proto: syntax error: invalid UTF-8' };
+
+/** Escapes were found sound before. */
+function unescaped(path: string): string {
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** A body as text, and where it stops being UTF-8 (−1: nowhere). */
+function decoded(body: Uint8Array): { readonly text: string; readonly badAt: number } {
+  try {
+    return { text: new TextDecoder('utf-8', utf8Strict).decode(body), badAt: -1 };
+  } catch {
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(body);
+    let badAt = text.indexOf('\ufffd');
+    // The character itself may be there as such before.
+    while (badAt >= 0 && isSound(body, Buffer.byteLength(text.slice(0, badAt)))) badAt = text.indexOf('\ufffd', badAt + 1);
+    return { text, badAt };
+  }
+}
+
+const isSound = (body: Uint8Array, at: number): boolean => body[at] === 0xef && body[at + 1] === 0xbf && body[at + 2] === 0xbd;
 
 function refuse(response: HttpResponse, status: Status): void {
   response.head(httpStatus[status.code], { 'Content-Type': jsonType });

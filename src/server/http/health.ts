@@ -56,14 +56,14 @@ export class HealthPages {
       ['/readyz', 'readyz', this.#ready],
     ] as const) {
       if (path !== root && !path.startsWith(`${root}/`)) continue;
+      const name = path.slice(root.length + 1);
+      const check = checks.get(name);
+      if (check === undefined && path !== root) return false;
       if (refuseMethod(request, response)) return true;
-      if (path === root || path === `${root}/`) {
+      if (check === undefined) {
         this.#run(type, checks, query, response);
         return true;
       }
-      const name = path.slice(root.length + 1);
-      const check = checks.get(name);
-      if (check === undefined) return false;
       this.#run(type, new Map([[name, check]]), query, response);
       return true;
     }

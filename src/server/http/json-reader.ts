@@ -39,21 +39,24 @@ export function placeOf(text: string, at: number): string {
     line++;
     start = i + 1;
   }
-  return `(line ${line}:${at - start + 1})`;
+  // Columns are code points.
+  return `(line ${line}:${[...text.slice(start, at)].length + 1})`;
 }
 
-const numberAt = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const numberChars = /[-+.0-9eE]*/y;
+const digits = /[0-9]*/y;
 const plainChars = /[^"\\\u0000-\u001f]*/y;
 const escapes: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
 export class JsonReader {
   readonly #text: string;
+  /** Where the text as bytes was not UTF-8 first; a string there is refused. */
+  readonly #badAt: number;
   /** Where the next value is looked for. */
   position: number;
 
-  constructor(text: string, position = 0) {
+  constructor(text: string, position = 0, badAt = -1) {
     this.#text = text;
+    this.#badAt = badAt;
     this.position = position;
   }
 
@@ -78,7 +81,7 @@ export class JsonReader {
 
   #unexpected(where: string): never {
     if (this.position >= this.#text.length) throw new JsonEnd();
-    throw new JsonError(`invalid character ${quoted(this.#text.charAt(this.position))} ${where}`);
+    throw new JsonError(`invalid character ${quoted(this.#text, this.position)} ${where}`);
   }
 
   #value(depth: number): JsonNode {
@@ -101,23 +104,38 @@ export class JsonReader {
         return this.#word('true', at);
       case 'f':
         return this.#word('false', at);
-      default: {
-        numberAt.lastIndex = at;
-        const raw = numberAt.exec(this.#text)?.[0];
-        if (raw === undefined) {
-          numberChars.lastIndex = at;
-          // A sign alone may be the start of a number.
-          if (c === '-' && (numberChars.exec(this.#text)?.[0].length ?? 0) === this.#text.length - at) throw new JsonEnd();
-          return this.#unexpected('looking for beginning of value');
-        }
-        numberChars.lastIndex = at;
-        const run = numberChars.exec(this.#text)?.[0] ?? raw;
-        // Inside another value a number never ends the text: more digits may come.
-        if (depth > 0 && at + run.length === this.#text.length) throw new JsonEnd();
-        this.position = at + raw.length;
-        return { kind: 'number', at, raw };
-      }
+      default:
+        return this.#number(at, depth);
     }
+  }
+
+  /** Go's words for what breaks a number off. Inside another value a number never ends the text: more digits may come. */
+  #number(at: number, depth: number): JsonNode {
+    const text = this.#text;
+    const c = text[at] ?? '';
+    if (c !== '-' && (c < '0' || c > '9')) return this.#unexpected('looking for beginning of value');
+    let end = at + (c === '-' ? 1 : 0);
+    const run = (where: string): void => {
+      digits.lastIndex = end;
+      const n = digits.exec(text)?.[0].length ?? 0;
+      this.position = end;
+      if (n === 0) this.#unexpected(where);
+      end += n;
+    };
+    if (text[end] === '0') end++;
+    else run('in numeric literal');
+    if (text[end] === '.') {
+      end++;
+      run('after decimal point in numeric literal');
+    }
+    if (text[end] === 'e' || text[end] === 'E') {
+      end++;
+      if (text[end] === '+' || text[end] === '-') end++;
+      run('in exponent of numeric literal');
+    }
+    if (depth > 0 && end === text.length) throw new JsonEnd();
+    this.position = end;
+    return { kind: 'number', at, raw: text.slice(at, end) };
   }
 
   #word<K extends 'null' | 'true' | 'false'>(word: K, at: number): JsonNode {
@@ -185,6 +203,8 @@ export class JsonReader {
       const c = text[at];
       if (c === undefined) throw new JsonEnd();
       if (c === '"') {
+        if (this.#badAt > this.position && this.#badAt < at)
+          throw new JsonError(`proto: syntax error ${placeOf(text, this.position)}: invalid UTF-8 in string`);
         this.position = at + 1;
         return out;
       }
@@ -198,13 +218,16 @@ export class JsonReader {
         const hex = text.slice(at + 2, at + 6);
         if (!/^[0-9a-fA-F]{4}$/.test(hex)) {
           if (at + 2 + hex.length >= text.length && /^[0-9a-fA-F]*$/.test(hex)) throw new JsonEnd();
-          throw new JsonError(`invalid character ${quoted(hex.charAt(0))} in \\u hexadecimal character escape`);
+          {
+            const bad = at + 2 + (/^[0-9a-fA-F]*/.exec(hex)?.[0].length ?? 0);
+            throw new JsonError(`invalid character ${quoted(text, bad)} in \\u hexadecimal character escape`);
+          }
         }
         out += String.fromCharCode(parseInt(hex, 16));
         at += 6;
       } else {
         const char = escapes[escape];
-        if (char === undefined) throw new JsonError(`invalid character ${quoted(escape)} in string escape code`);
+        if (char === undefined) throw new JsonError(`invalid character ${quoted(text, at + 1)} in string escape code`);
         out += char;
         at += 2;
       }
@@ -212,4 +235,27 @@ export class JsonReader {
   }
 }
 
-const quoted = (c: string): string => `'${c === "'" ? "\\'" : JSON.stringify(c).slice(1, -1)}'`;
+const controls: Readonly<Record<number, string>> = {
+  7: '\\a',
+  8: '\\b',
+  9: '\\t',
+  10: '\\n',
+  11: '\\v',
+  12: '\\f',
+  13: '\\r',
+  39: "\\'",
+  92: '\\\\',
+};
+
+/** The first byte of a character, as Go quotes it. */
+function quoted(text: string, at: number): string {
+  const byte = Buffer.from(String.fromCodePoint(text.codePointAt(at) ?? 0xfffd))[0] ?? 0;
+  const hex = byte.toString(16).padStart(2, '0');
+  if (controls[byte] !== undefined) return `'${controls[byte]}'`;
+  if (byte < 0x20 || byte === 0x7f) return `'\\x${hex}'`;
+  return byte < 0xa1 || byte === 0xad
+    ? byte < 0x80
+      ? `'${String.fromCharCode(byte)}'`
+      : `'\\u00${hex}'`
+    : `'${String.fromCharCode(byte)}'`;
+}

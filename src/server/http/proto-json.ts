@@ -15,6 +15,8 @@ interface MessageShape {
 }
 const shapes = new Map<string, MessageShape>();
 
+const jsonName = (wireName: string): string => wireName.replace(/_+([a-zA-Z0-9])/g, (_, c: string) => c.toUpperCase());
+
 function shapeOf(typeName: string): MessageShape {
   let shape = shapes.get(typeName);
   if (shape === undefined) {
@@ -22,10 +24,7 @@ function shapeOf(typeName: string): MessageShape {
     const byName = new Map<string, FieldRow>();
     for (const row of rows) {
       byName.set(row[1], row);
-      byName.set(
-        row[1].replace(/_([a-z])/g, (_, c: string) => c.toUpperCase()),
-        row,
-      );
+      byName.set(jsonName(row[1]), row);
     }
     shapes.set(typeName, (shape = { rows, byName }));
   }
@@ -101,7 +100,7 @@ function valueToJson([, , , kind, typeName]: FieldRow, value: unknown): string {
 
 /** Reads one message. @throws JsonError with protobuf's own words, as far as they are stable. */
 export function messageFromJson(typeName: string, node: JsonNode, text: string): Message {
-  if (node.kind !== 'object') throw new JsonError(`proto: syntax error ${placeOf(text, node.at)}: unexpected token ${tokenOf(node, text)}`);
+  if (node.kind !== 'object') throw unexpectedToken(node, text);
   const { byName } = shapeOf(typeName);
   const out: Message = {};
   const seen = new Set<FieldRow>();
@@ -122,7 +121,7 @@ export function messageFromJson(typeName: string, node: JsonNode, text: string):
       oneofs.add(oneof);
     }
     if (row[5] === 1) {
-      if (value.kind !== 'array') throw invalid(row, value, text);
+      if (value.kind !== 'array') throw unexpectedToken(value, text);
       out[row[2]] = value.items.map((item) => valueFromJson(row, item, text)).filter((v) => v !== undefined);
     } else {
       const v = valueFromJson(row, value, text);
@@ -148,7 +147,11 @@ function tokenOf(node: JsonNode, text: string): string {
 
 function invalid([, wireName, , kind]: FieldRow, node: JsonNode, text: string): JsonError {
   const type = kind === 'bigInt64' ? 'int64' : kind === 'bigUint64' ? 'uint64' : kind;
-  return new JsonError(`proto: ${placeOf(text, node.at)}: invalid value for ${type} field ${wireName}: ${tokenOf(node, text)}`);
+  return new JsonError(`proto: ${placeOf(text, node.at)}: invalid value for ${type} field ${jsonName(wireName)}: ${tokenOf(node, text)}`);
+}
+
+function unexpectedToken(node: JsonNode, text: string): JsonError {
+  return new JsonError(`proto: syntax error ${placeOf(text, node.at)}: unexpected token ${tokenOf(node, text)}`);
 }
 
 /** UTF-8 has no such thing. */

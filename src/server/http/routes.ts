@@ -23,6 +23,7 @@ export interface RoutesOptions {
 export function clientRoutes(options: RoutesOptions): HttpHandler {
   const { cors, hostWhitelist, health, log } = options;
   const anyOrigin = cors.includes('*');
+  const gatewayPath = options.gateway === undefined ? undefined : '/v3';
   const anyHost = hostWhitelist.includes('*');
   return (request, raw) => {
     if (!request.secure && !anyHost && !hostAllowed(request.host, hostWhitelist)) {
@@ -37,7 +38,7 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
       response.end();
       return;
     }
-    if (redirected(request, raw, response)) return;
+    if (redirected(request, raw, response, gatewayPath)) return;
     const { path, query } = split(request.path);
     if (health.serve(path, query, request, response)) return;
     switch (path) {
@@ -50,11 +51,12 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
         response.end(versionJson(options));
         return;
       case '/debug/vars':
+        if (refuseMethod(request, response)) return;
         response.head(200, { 'content-type': 'application/json; charset=utf-8' });
         response.end(debugVars(options));
         return;
     }
-    if (options.gateway !== undefined && (path === '/v3' || path.startsWith('/v3/') || path.startsWith('/v3beta/'))) {
+    if (options.gateway !== undefined && (path.startsWith('/v3/') || path.startsWith('/v3beta/'))) {
       options.gateway(request, response);
       return;
     }
@@ -65,7 +67,7 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
 /** A metrics port serves metrics and probes, nothing else. */
 export function metricsRoutes(options: RoutesOptions): HttpHandler {
   return (request, response) => {
-    if (redirected(request, response, response)) return;
+    if (redirected(request, response, response, undefined)) return;
     const { path, query } = split(request.path);
     if (options.health.serve(path, query, request, response)) return;
     if (path === '/metrics') serveMetrics(options, request, response);
@@ -76,18 +78,18 @@ export function metricsRoutes(options: RoutesOptions): HttpHandler {
 /** On a client port whose HTTP has ports of its own. */
 export const noRoutes: HttpHandler = (_request, response) => notFound(response);
 
-/** Paths that are not clean (`//`, `.`, `..`) lead to the clean ones, as Go's router does it; what is no path at all is refused. */
-function redirected(request: HttpRequest, raw: HttpResponse, response: HttpResponse): boolean {
+/** `folder`: a path that has others below it, and leads to them. Paths that are not clean (`//`, `.`, `..`) lead to the clean ones, as Go's router does it; what is no path at all is refused. */
+function redirected(request: HttpRequest, raw: HttpResponse, response: HttpResponse, folder: string | undefined): boolean {
   const target = request.path;
   if (/%(?![0-9a-fA-F]{2})/.test(target.split('?', 1)[0] ?? '')) {
     raw.head(400, { 'content-type': plainText, connection: 'close' });
     raw.end('400 Bad Request');
     return true;
   }
-  if (!/\/\/|\/\.\.?(?:\/|\?|$)/.test(target)) return false;
   const at = target.indexOf('?');
   const path = at < 0 ? target : target.slice(0, at);
-  const clean = cleanPath(path);
+  if (path !== folder && !/\/\/|\/\.\.?(?:\/|$)/.test(path)) return false;
+  const clean = path === folder ? `${path}/` : cleanPath(path);
   if (clean === path) return false;
   const location = clean + (at < 0 ? '' : target.slice(at));
   const page = request.method === 'GET' || request.method === 'HEAD';
@@ -111,10 +113,6 @@ const htmlText = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&#34;').replaceAll("'", '&#39;');
 
 function serveMetrics(options: RoutesOptions, request: HttpRequest, response: HttpResponse): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    refuseMethod(request, response);
-    return;
-  }
   response.head(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores' });
   response.end(request.method === 'HEAD' ? '' : options.metrics());
 }

@@ -4,12 +4,13 @@ import type { InternalRaftRequest, TxnRequest } from '../../api/gen/etcdserverpb
 import type { MethodDef } from '../../api/gen/methods.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Counter, exponentialBuckets, type Family, type Gauge, type Histogram, MetricsRegistry } from '../../base/metrics.ts';
+import type { RuntimeFigures } from '../../base/runtime-figures.ts';
 import type { HandlerTable, Metadata } from '../../wire/call.ts';
 import type { HandledCall, MethodObserver, WireObserver } from '../../wire/observer.ts';
 import type { ApplyResult } from '../apply/types.ts';
 import { featureGates } from '../config/flag-table.ts';
 import type { Member } from '../consensus/member.ts';
-import { WatchTimes } from '../services/watch-times.ts';
+import { WatchTimes } from '../mvcc/watch-times.ts';
 import { isReadOnlyTxn } from '../txn/checks.ts';
 import type { WalObserver } from '../storage/wal/wal.ts';
 
@@ -120,17 +121,6 @@ export interface ProcessFigures {
   startSeconds(): number;
   /** Of all network devices. */
   networkBytes(): { readonly received: number; readonly sent: number };
-}
-
-/** Of the JavaScript runtime. */
-export interface RuntimeFigures {
-  readonly version: string;
-  readonly gc: Readonly<Record<'minor' | 'major' | 'incremental', Histogram>>;
-  /** Seconds that the event loop was late, since the last reading. */
-  loopDelay(): { readonly quantiles: readonly (readonly [number, number])[]; readonly sum: number; readonly count: number };
-  /** Share of time in which the event loop was busy, since the last reading. */
-  loopUtilization(): number;
-  heap(): Readonly<Record<'used' | 'total' | 'limit' | 'external' | 'arrayBuffers', number>>;
 }
 
 export class ServerMetrics {

@@ -161,8 +161,13 @@ export class Hub implements WatchHub {
   /** The wanted revision is gone: tells the watcher and ends it. */
   endCompacted(w: WatcherEntry): void {
     const d: WatchDelivery = { watcher: w, events: [], rev: this.rev, compactRev: this.#store.compactRev };
-    if (!w.stream.blocked && w.stream.deliver(d)) this.remove(w);
+    if (!w.stream.blocked && w.stream.deliver(d)) this.#removeCompacted(w);
     else this.keep(w, d);
+  }
+
+  #removeCompacted(w: WatcherEntry): void {
+    w.stream.compacted.add(w.id);
+    this.remove(w);
   }
 
   /**
@@ -211,7 +216,7 @@ export class Hub implements WatchHub {
       // The receiver may have cancelled it just now.
       if (w.kept !== kept) continue;
       this.#dropKept(w);
-      if (kept.compactRev !== 0) this.remove(w);
+      if (kept.compactRev !== 0) this.#removeCompacted(w);
       else this.#regroup(w);
     }
     this.#unblock(stream);

@@ -13,6 +13,11 @@ export class Stream implements WatchStream {
   readonly victims = new Set<WatcherEntry>();
   readonly parked = new Set<WatcherEntry>();
   keptBytes = 0;
+  /**
+   * Ids of watchers that ended by compaction. As in etcd they stay taken until the client cancels them, and keep the stream from being synced
+   * as a whole.
+   */
+  readonly compacted = new Set<number>();
   #nextId = 0;
   #closed = false;
 
@@ -26,7 +31,7 @@ export class Stream implements WatchStream {
   }
 
   get allSynced(): boolean {
-    if (this.watchers.size === 0 || this.blocked) return false;
+    if (this.watchers.size === 0 || this.blocked || this.compacted.size > 0) return false;
     const { rev } = this.hub;
     for (const w of this.watchers.values()) if (!w.synced || w.startRev > rev) return false;
     return true;
@@ -36,9 +41,9 @@ export class Stream implements WatchStream {
     if (this.#closed) return undefined;
     let chosen = id;
     if (chosen === 0) {
-      while (this.watchers.has(this.#nextId)) this.#nextId++;
+      while (this.#taken(this.#nextId)) this.#nextId++;
       chosen = this.#nextId++;
-    } else if (this.watchers.has(chosen)) return undefined;
+    } else if (this.#taken(chosen)) return undefined;
     const { rev } = this.hub;
     const future = options.startRev === 0 || options.startRev > rev;
     const nextRev = future ? Math.max(rev + 1, options.startRev) : options.startRev;
@@ -50,9 +55,13 @@ export class Stream implements WatchStream {
 
   cancel(id: number): boolean {
     const watcher = this.watchers.get(id);
-    if (watcher === undefined) return false;
+    if (watcher === undefined) return this.compacted.delete(id);
     this.hub.remove(watcher);
     return true;
+  }
+
+  #taken(id: number): boolean {
+    return this.watchers.has(id) || this.compacted.has(id);
   }
 
   requestProgress(id: number): boolean {

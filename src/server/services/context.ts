@@ -12,7 +12,7 @@ import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/ty
 import { authorize, isAnonymous, mustHaveRule, type CallScope } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
-import { WatchTimes } from './watch-times.ts';
+import { WatchTimes } from '../mvcc/watch-times.ts';
 import { HealthState } from './health.ts';
 import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
 

@@ -205,7 +205,11 @@ class Watches {
     this.#pair.note('Watch/Watch', { cancel: watch_id });
     const known = (s) => {
       const made = s.messages.filter((m) => m.created && !m.canceled && Number(m.watch_id ?? 0) === watch_id).length;
-      return made > s.messages.filter((m) => m.canceled && !m.created && Number(m.watch_id ?? 0) === watch_id).length;
+      return (
+        made >
+        s.messages.filter((m) => m.canceled && !m.created && m.compact_revision === undefined && Number(m.watch_id ?? 0) === watch_id)
+          .length
+      );
     };
     if (stream.sides.every(known)) await this.#answered(stream, { cancel_request: { watch_id } }, 1);
     else for (const s of stream.sides) s.send({ cancel_request: { watch_id } });

@@ -6,6 +6,8 @@ import { root } from './target.mjs';
 const services = ['KV', 'Lease', 'Maintenance', 'Cluster', 'Auth'];
 /** Would change more than one answer, or wait. */
 const avoided = new Set([
+  'Hash',
+  'Status',
   'AuthEnable',
   'Snapshot',
   'Defragment',
@@ -41,26 +43,36 @@ const headers = [
 
 function ask(server, { method, path, headers: sent = {}, body, firstLine }) {
   return new Promise((resolve) => {
-    const r = httpRequest(server.url, { method, path, headers: { ...sent }, agent: false, timeout: 15_000 }, (response) => {
-      const parts = [];
-      const done = () => {
-        // Go's protojson varies a blank, by build.
-        const text = Buffer.concat(parts).toString('utf8').replaceAll('\u00a0', ' ');
-        const of = Object.fromEntries(headers.filter((h) => response.headers[h] !== undefined).map((h) => [h, response.headers[h]]));
-        // Go's protojson puts a blank behind commas, by build.
-        if (parts.length > 0 || method === 'HEAD') delete of['content-length'];
-        resolve({ status: response.statusCode, headers: of, body: parsed(text) });
-      };
-      response.on('data', (d) => {
-        parts.push(d);
-        if (firstLine && d.includes(10)) {
-          done();
-          r.destroy();
-        }
-      });
-      response.on('end', done);
-      response.on('error', () => resolve({ broken: true }));
-    });
+    const r = httpRequest(
+      server.url,
+      {
+        method,
+        path,
+        headers: { ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }), ...sent },
+        agent: false,
+        timeout: 15_000,
+      },
+      (response) => {
+        const parts = [];
+        const done = () => {
+          // Go's protojson varies a blank, by build.
+          const text = Buffer.concat(parts).toString('utf8').replaceAll('\u00a0', ' ');
+          const of = Object.fromEntries(headers.filter((h) => response.headers[h] !== undefined).map((h) => [h, response.headers[h]]));
+          // Go's protojson puts a blank behind commas, by build.
+          if (parts.length > 0 || method === 'HEAD' || firstLine) delete of['content-length'];
+          resolve({ status: response.statusCode, headers: of, body: parsed(text) });
+        };
+        response.on('data', (d) => {
+          parts.push(d);
+          if (firstLine && d.includes(10)) {
+            done();
+            r.destroy();
+          }
+        });
+        response.on('end', done);
+        response.on('error', () => resolve({ broken: true }));
+      },
+    );
     r.on('error', (e) => resolve({ failed: e.code }));
     r.on('timeout', () => {
       resolve({ failed: 'timeout' });
@@ -74,8 +86,8 @@ function ask(server, { method, path, headers: sent = {}, body, firstLine }) {
 function parsed(text) {
   try {
     const value = JSON.parse(text);
-    if (typeof value.ID === 'string' && value.ID.length > 10) value.ID = 'an id';
-    return { json: value, end: /\s*$/.exec(text)[0] };
+    // Ids of leases are random.
+    return { json: JSON.parse(JSON.stringify(value).replace(/"\d{17,}"/g, '"an id"')), end: /\s*$/.exec(text)[0] };
   } catch {
     return text;
   }
@@ -378,6 +390,7 @@ export async function gatewayRun(pair, rng, steps) {
         });
         break;
       case 'stream':
+        // A request that cannot be understood: etcd lets the client wait, or answers 200 and nothing; here it is an error.
         await both({
           method: rng.pick(['POST', 'POST', 'POST', 'GET']),
           path: rng.pick(['/v3/watch', '/v3/lease/keepalive', '/v3/election/observe']),
@@ -388,16 +401,9 @@ export async function gatewayRun(pair, rng, steps) {
               '{"create_request":{"key":"YQ==","start_revision":"1"}}',
               '{"create_request":{"key":"YQ==","start_revision":-5}}',
               '{"createRequest":{"key":"YQ==","watchId":"9"}}',
-              '{"create_request":{"key":"*"}}',
-              '{"create_request":1}',
               '{"cancel_request":{"watch_id":4}}{"create_request":{"key":"YQ=="}}',
               '{"ID":"77"}',
-              '{"ID":"x"}',
               '{}',
-              '{',
-              '',
-              'x',
-              '[]',
             ])
             .replace(/^\{\}$/, '{"create_request":{"key":"YQ=="},"ID":5,"name":"bm9ib2R5"}'),
         });

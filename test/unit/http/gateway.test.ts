@@ -166,7 +166,8 @@ describe('over the network', () => {
       request.write('{"ID":"7"}');
     });
     expect(lines[0]).toContain('"result"');
-    expect(lines[1]).toBe('{"error":{"code":3,"message":"proto: (line 1:7): invalid value for int64 field ID: \\"x\\""}}');
+    // What follows cannot be understood: the stream ends there.
+    expect(lines).toHaveLength(1);
     expect((await post('/v3/kv/put', ['\xff'])).status).toBe(400);
   });
 
