@@ -126,7 +126,7 @@ export interface WatchStream {
    * Creation at a compacted revision succeeds; the first delivery then carries `compactRev`.
    */
   watch(options: WatchOptions, id: number): Watcher | undefined;
-  /** False when there is no such id. */
+  /** False when there is no such id. One that a compaction ended is there until then. */
   cancel(id: number): boolean;
   readonly size: number;
   /**

@@ -154,7 +154,8 @@ describe.each([1, 2, 3, 4])('seed %d', (seed) => {
       const options = watchOptions(span(), { startRev, filterPut: pick(6) === 0, filterDelete: pick(6) === 0, prevKv: pick(2) === 0 });
       const watch = new Watch(model, options, now);
       const id = pick(4) === 0 ? 1 + pick(50) : 0;
-      const taken = id !== 0 && (entry.stream as Stream).watchers.has(id);
+      const held = entry.stream as Stream;
+      const taken = id !== 0 && (held.watchers.has(id) || held.compacted.has(id));
       const watcher = entry.stream.watch(options, id);
       expect(watcher === undefined).toBe(taken);
       if (watcher === undefined) return;
@@ -207,7 +208,7 @@ describe.each([1, 2, 3, 4])('seed %d', (seed) => {
         if (entry !== undefined && id !== undefined) {
           const watch = entry.byId.get(id);
           if (watch !== undefined) {
-            expect(entry.stream.cancel(id)).toBe(!watch.cancelled && watch.compactRev === 0);
+            expect(entry.stream.cancel(id)).toBe(!watch.cancelled);
             watch.cancelled = true;
           }
         }
@@ -262,7 +263,8 @@ describe.each([1, 2, 3, 4])('seed %d', (seed) => {
     expect(compactions).toBeGreaterThan(10);
     expect(compacted).toBeGreaterThan(5);
     expect(refusals).toBeGreaterThan(50);
-    expect(bookmarks).toBeGreaterThan(10);
+    // Watchers that a compaction ended keep their stream from one until they are cancelled.
+    expect(bookmarks).toBeGreaterThan(4);
     expect(watches.length).toBeGreaterThan(200);
     expect(watches.reduce((n, w) => n + w.seen.length, 0)).toBeGreaterThan(10_000);
   });

@@ -242,7 +242,11 @@ describe('watchers of the past', () => {
     expect(r.events(2)).toEqual(['a=3@4']);
     expect(r.shape(2)).toEqual(['5: 1']);
     expect(r.stream.size).toBe(1);
+    // They hold their ids, and the stream from being synced as a whole, until they are cancelled.
+    expect(r.stream.allSynced).toBe(false);
+    for (const id of [0, 1, 3]) expect(r.stream.cancel(id)).toBe(true);
     expect(r.stream.cancel(0)).toBe(false);
+    expect(r.stream.allSynced).toBe(true);
   });
 
   test('a tombstone exactly at the compacted revision is still seen', () => {
