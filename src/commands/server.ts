@@ -16,9 +16,10 @@ import { startRuntimeFigures } from '../host/runtime-figures.ts';
 import { TlsFilesError } from '../host/tls-files-error.ts';
 import { storeBuilder } from '../host/store-builder.ts';
 import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-options.ts';
-import { BootstrapError } from '../server/bootstrap/bootstrap.ts';
-import { DataDirBusy, DataRefused } from '../server/bootstrap/data-dir.ts';
+import { BootstrapError, isInitialized } from '../server/bootstrap/bootstrap.ts';
+import { DataDirBusy, dataPaths, DataRefused } from '../server/bootstrap/data-dir.ts';
 import { buildConfig, type BuiltConfig } from '../server/config/build-config.ts';
+import type { ServerConfig } from '../server/config/config.ts';
 import { parseLogRotation } from '../server/config/log-rotation.ts';
 import { ConfigError, type Options, readOptions } from '../server/config/options.ts';
 import { helpText, usageText, versionText } from '../server/config/usage.ts';
@@ -48,17 +49,18 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
 
   onUncaught(log, exitCodeOf);
   await bindFailpoints(log, env);
-  const { config: server } = config;
-  const disk = new RealDisk({ unsafeNoFsync: server.unsafeNoFsync });
-  const initialized = disk.stat(`${server.dataDir}/member`) !== undefined;
-  if (initialized) log.info('server has already been initialized', { 'data-dir': server.dataDir, 'dir-type': 'member' });
-  else log.info('Initialize and start etcd server', { 'data-dir': server.dataDir, 'dir-type': 'empty' });
+  const { config: described } = config;
+  const disk = new RealDisk({ unsafeNoFsync: described.unsafeNoFsync });
+  const initialized = disk.stat(`${described.dataDir}/member`) !== undefined;
+  if (initialized) log.info('server has already been initialized', { 'data-dir': described.dataDir, 'dir-type': 'member' });
+  else log.info('Initialize and start etcd server', { 'data-dir': described.dataDir, 'dir-type': 'empty' });
 
   const clock = new RealClock();
   const random = new RealRandom();
   let running: RunningServer | undefined;
   let stopping = false;
   try {
+    const server = await discovered(described, disk, log);
     const serverOptions: ServerOptions = {
       config: server,
       disk,
@@ -110,6 +112,13 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
     startupFailure(log, error);
   }
   notifyInitDaemon(log, env);
+}
+
+/** A member that starts for the first time and is to find the others does so now. @throws BootstrapError */
+async function discovered(config: ServerConfig, disk: RealDisk, log: HostLog): Promise<ServerConfig> {
+  if (config.discovery === undefined || isInitialized(disk, dataPaths(config))) return config;
+  const [{ discoverCluster }, { discoveryClient }] = await Promise.all([import('../server/discovery.ts'), import('./discovery-client.ts')]);
+  return discoverCluster(config, log, discoveryClient);
 }
 
 /** Off unless one of gofail's variables is set. */
@@ -208,7 +217,12 @@ function configFailure(log: HostLog, error: ConfigError, args: readonly string[]
 }
 
 function startupFailure(log: HostLog, error: unknown): never {
-  if (error instanceof BootstrapError || error instanceof TokenOptionsError || error instanceof CorruptionFound)
+  if (error instanceof BootstrapError && error.discovery !== undefined) {
+    const { token, endpoints } = error.discovery;
+    const fields = { 'discovery-token': token, 'discovery-endpoints': endpoints, error };
+    log.warn('failed to bootstrap; discovery token was already used', fields);
+    log.warn('do not reuse discovery token; generate a new one to bootstrap a cluster');
+  } else if (error instanceof BootstrapError || error instanceof TokenOptionsError || error instanceof CorruptionFound)
     log.fatal('discovery failed', { error });
   else if (
     error instanceof DataRefused ||

@@ -1,11 +1,10 @@
 /** DNS SRV records, by which clients find members and members find each other. */
-import { Resolver } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { lookup } from 'node:dns/promises';
 
 /** Longest wait for one DNS answer. */
 const answerMs = 5000;
-/** Names tried before a question counts as unanswered. */
+/** Questions to one server before it counts as silent. */
 const tries = 2;
 
 export interface SrvRecord {
@@ -35,8 +34,13 @@ export async function lookupSrv(service: string, domain: string): Promise<SrvRec
     const found = await asked.resolveSrv(name);
     return ordered(found.map((r) => ({ target: r.name.replace(/\.$/, ''), port: r.port, priority: r.priority, weight: r.weight })));
   } catch (error) {
-    throw new Error(`lookup ${name} on ${asked.getServers()[0] ?? ''}: ${reason(error)}`, { cause: error });
+    throw new Error(`lookup ${name} on ${serverOf(asked)}: ${reason(error)}`, { cause: error });
   }
+}
+
+function serverOf(asked: Resolver): string {
+  const server = asked.getServers()[0] ?? '';
+  return isIP(server) === 0 ? server : server.includes(':') ? `[${server}]:53` : `${server}:53`;
 }
 
 function reason(error: unknown): string {

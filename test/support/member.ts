@@ -70,6 +70,7 @@ export interface MemberOptions {
   readonly peerPort: number;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Empty: the flag is not given, for members that find each other. */
   readonly initialCluster?: string;
   readonly logFile?: string;
 }
@@ -111,7 +112,8 @@ export class MemberProcess {
     const peer = `http://127.0.0.1:${o.peerPort}`;
     const flags = [
       ...['--name', name, '--data-dir', o.dataDir, '--listen-client-urls', this.url, '--advertise-client-urls', this.url],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', o.initialCluster ?? `${name}=${peer}`],
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...(o.initialCluster === '' ? [] : ['--initial-cluster', o.initialCluster ?? `${name}=${peer}`]),
       ...(o.args ?? []),
     ];
     const log = openSync(this.logFile, 'a');

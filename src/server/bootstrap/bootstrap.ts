@@ -82,6 +82,8 @@ export interface Bootstrapped {
 /** A start that cannot work as configured. Exit code 1. */
 export class BootstrapError extends Error {
   readonly code = 'bootstrap';
+  /** Of a member that a discovery registry did not take. */
+  discovery: { readonly token: string; readonly endpoints: readonly string[] } | undefined;
 }
 
 /** Time for an answer about the members: of a cluster to join, and of one that may know this member already (etcd's bootstrap timeout). */
@@ -102,7 +104,8 @@ export function checkInitialCluster(config: ServerConfig): void {
   const own = config.initialCluster.get(config.name);
   if (own === undefined)
     throw new BootstrapError(`couldn't find local name ${JSON.stringify(config.name)} in the initial cluster configuration`);
-  const advertised = [...config.initialAdvertisePeerUrls].sort();
+  // SRV records were matched by address; they need not spell the URL as this member does.
+  const advertised = config.discovery?.kind === 'srv' ? [...own].sort() : [...config.initialAdvertisePeerUrls].sort();
   const listed = [...own].sort();
   const resolved = `(resolved urls: ${JSON.stringify(advertised.join(','))} != ${JSON.stringify(listed.join(','))})`;
   const missing = listed.filter((u) => !advertised.includes(u));

@@ -49,13 +49,18 @@ export function buildConfig(options: Options): BuiltConfig {
   const dataDir = text('data-dir') === '' ? `${name}.etcd` : text('data-dir');
   const advertisePeer = list('initial-advertise-peer-urls');
   // A new name without a cluster of its own names a cluster of that one member.
+  const discovery = discoveryOf({ text, number, bool, list });
+  const discovers = discovery !== undefined || text('discovery-srv-name') !== '';
   const clusterText =
-    text('initial-cluster') === defaultCluster && name !== 'default'
-      ? advertisePeer.map((u) => `${name}=${u}`).join(',')
-      : text('initial-cluster');
+    discovers && !given('initial-cluster')
+      ? ''
+      : text('initial-cluster') === defaultCluster && name !== 'default'
+        ? advertisePeer.map((u) => `${name}=${u}`).join(',')
+        : text('initial-cluster');
   const initialCluster = parseInitialCluster(clusterText);
   const state = text('initial-cluster-state');
   if (state !== 'new' && state !== 'existing') throw new ConfigError('verify', `unexpected clusterState ${JSON.stringify(state)}`);
+  checkDiscovery({ text, list }, clusterText);
 
   const mode = text('auto-compaction-mode') === 'revision' ? 'revision' : 'periodic';
   let retention: number;
@@ -104,6 +109,7 @@ export function buildConfig(options: Options): BuiltConfig {
     initialCluster,
     initialClusterState: state,
     initialClusterToken: text('initial-cluster-token'),
+    discovery,
     forceNewCluster: bool('force-new-cluster'),
     strictReconfigCheck: bool('strict-reconfig-check'),
     initialElectionTickAdvance: bool('initial-election-tick-advance'),
@@ -186,6 +192,47 @@ function refuseUnbuilt(options: Options): void {
   if (options.values.get('discovery-fallback') === 'proxy') {
     throw new ConfigError('verify', 'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"');
   }
+}
+
+type DiscoveryAccess = Pick<Access, 'text' | 'number' | 'list'> & { bool(name: string): boolean };
+
+function discoveryOf({ text, number, bool, list }: DiscoveryAccess): ServerConfig['discovery'] {
+  const endpoints = list('discovery-endpoints');
+  if (endpoints.length > 0) {
+    return Object.freeze({
+      kind: 'token',
+      token: text('discovery-token'),
+      endpoints,
+      dialTimeoutMs: number('discovery-dial-timeout'),
+      requestTimeoutMs: number('discovery-request-timeout'),
+      keepaliveMs: number('discovery-keepalive-time'),
+      keepaliveTimeoutMs: number('discovery-keepalive-timeout'),
+      insecureTransport: bool('discovery-insecure-transport'),
+      insecureSkipVerify: bool('discovery-insecure-skip-tls-verify'),
+      certFile: text('discovery-cert'),
+      keyFile: text('discovery-key'),
+      caFile: text('discovery-cacert'),
+      user: text('discovery-user'),
+      password: text('discovery-password'),
+    });
+  }
+  const domain = text('discovery-srv');
+  return domain === '' ? undefined : Object.freeze({ kind: 'srv', domain, serviceName: text('discovery-srv-name') });
+}
+
+/** There is one way to the initial cluster, and it is described in full. */
+function checkDiscovery({ text, list }: Pick<Access, 'text' | 'list'>, cluster: string): void {
+  const endpoints = list('discovery-endpoints');
+  const ways = [cluster !== '', text('discovery-srv') !== '', endpoints.length > 0].filter(Boolean).length;
+  if (ways > 1) {
+    throw new ConfigError(
+      'verify',
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  if ((text('discovery-token') !== '') !== endpoints.length > 0)
+    throw new ConfigError('verify', 'both --discovery-token and --discovery-endpoints must be set');
+  if (endpoints.some((e) => e.trim() === '')) throw new ConfigError('verify', '--discovery-endpoints must not contain empty endpoints');
 }
 
 interface Access {
@@ -345,7 +392,8 @@ function checkBindable(url: string): void {
     throw new ConfigError('verify', `expected IP in URL for binding (${url})`);
 }
 
-function parseInitialCluster(text: string): ReadonlyMap<string, readonly string[]> {
+/** `name=url,…`; a name may come more than once. @throws ConfigError */
+export function parseInitialCluster(text: string): ReadonlyMap<string, readonly string[]> {
   const cluster = new Map<string, string[]>();
   for (const part of text.split(',')) {
     if (part === '') continue;

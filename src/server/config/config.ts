@@ -17,6 +17,8 @@ export interface ServerConfig {
   readonly initialCluster: ReadonlyMap<string, readonly string[]>;
   readonly initialClusterState: 'new' | 'existing';
   readonly initialClusterToken: string;
+  /** How a new member finds the initial cluster, when that is not given. */
+  readonly discovery: SrvDiscovery | TokenDiscovery | undefined;
   readonly forceNewCluster: boolean;
   readonly strictReconfigCheck: boolean;
   readonly initialElectionTickAdvance: boolean;
@@ -84,4 +86,30 @@ export interface ServerConfig {
   /** 10,000 instead of 5,000 unapplied entries for requests that must get through (gate PriorityRequest). */
   readonly priorityRequest: boolean;
   readonly featureGates: ReadonlyMap<string, boolean>;
+}
+
+/** By SRV records: `_etcd-server-ssl-NAME._tcp.DOMAIN` and `_etcd-server-NAME._tcp.DOMAIN`. */
+export interface SrvDiscovery {
+  readonly kind: 'srv';
+  readonly domain: string;
+  /** Empty: none. */
+  readonly serviceName: string;
+}
+
+/** By a registry in another cluster. Empty paths and names: none. */
+export interface TokenDiscovery {
+  readonly kind: 'token';
+  readonly token: string;
+  readonly endpoints: readonly string[];
+  readonly dialTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly insecureTransport: boolean;
+  readonly insecureSkipVerify: boolean;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+  readonly user: string;
+  readonly password: string;
 }

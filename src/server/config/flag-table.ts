@@ -97,43 +97,36 @@ section('Clustering', (flag) => {
   flag('initial-cluster-state', 'enum', 'new', "'new' for a new cluster, 'existing' to join one.", { choices: ['new', 'existing'] });
   flag('initial-cluster-token', 'string', 'etcd-cluster', 'Salt of the ids of a new cluster and its members.');
   flag('advertise-client-urls', 'urls', 'http://localhost:2379', 'Client URLs of this member as told to clients.');
-  flag('discovery-token', 'string', '', 'Discovery: token.', { key: 'discovery-config.token', notBuilt: true });
-  flag('discovery-endpoints', 'strings', '', 'Discovery: endpoints.', { key: 'discovery-config.client.endpoints', notBuilt: true });
+  flag('discovery-token', 'string', '', 'Discovery: token.', { key: 'discovery-config.token' });
+  flag('discovery-endpoints', 'strings', '', 'Discovery: endpoints.', { key: 'discovery-config.client.endpoints' });
   flag('discovery-dial-timeout', 'duration', '2s', 'Discovery: time to connect.', {
     key: 'discovery-config.client.dial-timeout',
-    notBuilt: true,
   });
   flag('discovery-request-timeout', 'duration', '5s', 'Discovery: time of a request.', {
     key: 'discovery-config.client.request-timeout',
-    notBuilt: true,
   });
   flag('discovery-keepalive-time', 'duration', '2s', 'Discovery: time between pings.', {
     key: 'discovery-config.client.keepalive-time',
-    notBuilt: true,
   });
   flag('discovery-keepalive-timeout', 'duration', '6s', 'Discovery: time to answer a ping.', {
     key: 'discovery-config.client.keepalive-timeout',
-    notBuilt: true,
   });
   flag('discovery-insecure-transport', 'bool', 'true', 'Discovery: no TLS.', {
     key: 'discovery-config.client.secure.insecure-transport',
-    notBuilt: true,
   });
   flag('discovery-insecure-skip-tls-verify', 'bool', 'false', 'Discovery: take any certificate.', {
     key: 'discovery-config.client.secure.insecure-skip-tls-verify',
-    notBuilt: true,
   });
-  flag('discovery-cert', 'string', '', 'Discovery: client certificate.', { key: 'discovery-config.client.secure.cert', notBuilt: true });
-  flag('discovery-key', 'string', '', 'Discovery: client key.', { key: 'discovery-config.client.secure.key', notBuilt: true });
-  flag('discovery-cacert', 'string', '', 'Discovery: CA bundle.', { key: 'discovery-config.client.secure.cacert', notBuilt: true });
+  flag('discovery-cert', 'string', '', 'Discovery: client certificate.', { key: 'discovery-config.client.secure.cert' });
+  flag('discovery-key', 'string', '', 'Discovery: client key.', { key: 'discovery-config.client.secure.key' });
+  flag('discovery-cacert', 'string', '', 'Discovery: CA bundle.', { key: 'discovery-config.client.secure.cacert' });
   flag('discovery-user', 'string', '', 'Discovery: user, or user:password.', {
     key: 'discovery-config.client.auth.username',
-    notBuilt: true,
   });
-  flag('discovery-password', 'string', '', 'Discovery: password.', { key: 'discovery-config.client.auth.password', notBuilt: true });
+  flag('discovery-password', 'string', '', 'Discovery: password.', { key: 'discovery-config.client.auth.password' });
   flag('discovery-fallback', 'enum', 'exit', "What to do when discovery fails; only 'exit'.", { noKey: true, choices: ['exit', 'proxy'] });
-  flag('discovery-srv', 'string', '', 'DNS domain whose SRV records name the members.', { notBuilt: true });
-  flag('discovery-srv-name', 'string', '', 'Suffix of the SRV service name.', { notBuilt: true });
+  flag('discovery-srv', 'string', '', 'DNS domain whose SRV records name the members.');
+  flag('discovery-srv-name', 'string', '', 'Suffix of the SRV service name.');
   flag('strict-reconfig-check', 'bool', 'true', 'Refuse membership changes that would lose the quorum.');
   flag('pre-vote', 'bool', 'true', 'Ask before an election whether it could be won.');
   flag('auto-compaction-retention', 'string', '0', 'What auto-compaction keeps; 0 turns it off.');
