@@ -9,6 +9,8 @@ import { ioText } from './io-text.ts';
 /** The first request of a command may meet several members of which some are away: these are passed over at once. */
 const requestBytesMax = 2 * 1024 * 1024;
 const responseBytesMax = 2 ** 31 - 1;
+/** `--dial-timeout=0` sets no limit of its own: gRPC then gives a connection this long. */
+const unlimitedDialMs = 20_000;
 
 /** @throws CommandError for unreadable files, contradicting flags, or no endpoints. */
 export async function clientOptions(flags: Flags): Promise<ClientOptions> {
@@ -24,7 +26,7 @@ export async function clientOptions(flags: Flags): Promise<ClientOptions> {
     ...login,
     tls,
     connect: connectHttp2,
-    connectTimeoutMs: Math.max(1, flags.duration('dial-timeout')),
+    connectTimeoutMs: flags.duration('dial-timeout') > 0 ? flags.duration('dial-timeout') : unlimitedDialMs,
     keepaliveMs: flags.duration('keepalive-time'),
     keepaliveTimeoutMs: flags.duration('keepalive-timeout'),
     sendBytesMax: flags.int('max-request-bytes') || requestBytesMax,

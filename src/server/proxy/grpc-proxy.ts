@@ -70,7 +70,14 @@ export class GrpcProxy {
     if (options.autoSyncMs > 0) {
       const direct = new Client(connection);
       this.#sync = clock.every(options.autoSyncMs, () => {
-        direct.sync().catch((error: unknown) => log.info('Auto sync endpoints failed.', { error }));
+        const before = connection.endpoints.join();
+        direct.sync().then(
+          () => {
+            const { endpoints } = connection;
+            if (endpoints.join() !== before) log.info('set etcd endpoints by autoSync', { endpoints });
+          },
+          (error: unknown) => log.info('Auto sync endpoints failed.', { error }),
+        );
       });
     }
   }
