@@ -1,4 +1,8 @@
-/** Spreads calls over the endpoints' channels and steers round the ones that just failed. */
+/**
+ * Spreads calls over the endpoints' channels and steers round the ones that just failed. Of several endpoints all are connected to at once, and
+ * calls go to those that are there: nobody waits for a member that is away while another could answer.
+ */
+import { Code, errors, RpcError } from '../api/status.ts';
 import type { Channel } from '../wire/channel.ts';
 import type { ChannelOptions, ChannelTarget } from '../wire/channel-options.ts';
 import { parseEndpoint, type Connect, type Policy } from './options.ts';
@@ -14,6 +18,8 @@ export interface Slot {
   failures: number;
   /** On the monotonic clock. */
   restsUntil: number;
+  /** When it was last asked to connect. */
+  dialledAt: number;
 }
 
 export class Balancer {
@@ -43,25 +49,43 @@ export class Balancer {
         return kept;
       }
       const endpoint = parseEndpoint(text, this.#options.tls !== undefined);
-      return { endpoint, channel: this.#connect(endpoint, this.#options), pending: 0, failures: 0, restsUntil: 0 };
+      const channel = this.#connect(endpoint, this.#options);
+      return { endpoint, channel, pending: 0, failures: 0, restsUntil: 0, dialledAt: -Infinity };
     });
     for (const gone of old.values()) gone.channel.close();
   }
 
-  /** The slot for the next call, `avoid`ing those already tried when others are left. */
-  pick(avoid?: ReadonlySet<Slot>): Slot {
+  /**
+   * The slot for the next call, `avoid`ing those already tried when others are left: one that is connected, else the first that gets there.
+   * @throws RpcError  unsent: when none of them can be reached, or `deadline` (of `performance.now`) passes before.
+   */
+  pick(avoid: ReadonlySet<Slot> | undefined, deadline: number): Slot | Promise<Slot> {
+    const [only] = this.#slots;
+    if (only === undefined) throw new TypeError('client has no endpoints');
+    if (this.#slots.length === 1) return only;
     const now = performance.now();
-    const fresh = this.#slots.filter((s) => avoid === undefined || !avoid.has(s));
+    const fresh = this.#slots.filter((s) => avoid?.has(s) !== true);
     const untried = fresh.length > 0 ? fresh : this.#slots;
-    const rested = untried.filter((s) => now >= s.restsUntil);
-    const from = rested.length > 0 ? rested : untried;
+    const ready: Slot[] = [];
+    for (const s of this.#slots) {
+      if (s.channel.ready) {
+        if (untried.includes(s)) ready.push(s);
+      } else if (now - s.dialledAt > restMs) {
+        s.dialledAt = now;
+        s.channel.connect().catch(() => undefined);
+      }
+    }
+    const rested = ready.filter((s) => now >= s.restsUntil);
+    const from = rested.length > 0 ? rested : ready;
+    return from.length > 0 ? this.#byPolicy(from) : firstConnected(untried, deadline);
+  }
+
+  #byPolicy(from: readonly Slot[]): Slot {
     let index = 0;
     if (this.#policy === 'random') index = Math.floor(Math.random() * from.length);
     else if (this.#policy === 'round-robin') index = this.#next++ % from.length;
     else for (let i = 1; i < from.length; i++) if ((from[i]?.pending ?? 0) < (from[index]?.pending ?? 0)) index = i;
-    const slot = from[index];
-    if (slot === undefined) throw new TypeError('client has no endpoints');
-    return slot;
+    return from[index] as Slot;
   }
 
   get size(): number {
@@ -85,4 +109,31 @@ export class Balancer {
     for (const s of this.#slots) s.channel.close();
     this.#slots = [];
   }
+}
+
+function firstConnected(slots: readonly Slot[], deadline: number): Promise<Slot> {
+  return new Promise((resolve, reject) => {
+    const timer =
+      deadline === Infinity
+        ? undefined
+        : setTimeout(
+            () => reject(new RpcError(errors.contextDeadlineExceeded, { unsent: true })),
+            Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1),
+          );
+    let left = slots.length;
+    for (const slot of slots) {
+      slot.channel.connect().then(
+        () => {
+          clearTimeout(timer);
+          resolve(slot);
+        },
+        (error: unknown) => {
+          // What the last one says stands for all.
+          if (--left > 0) return;
+          clearTimeout(timer);
+          reject(error instanceof RpcError ? error : new RpcError({ code: Code.Unavailable, message: String(error) }, { unsent: true }));
+        },
+      );
+    }
+  });
 }

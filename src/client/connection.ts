@@ -58,8 +58,9 @@ export class Connection implements CallLayer {
     let loggedIn = false;
     let unreachable: RpcError | undefined;
     for (let attempt = 1; ; attempt++) {
-      const slot = this.#balancer.pick(tried);
+      let slot: Slot | undefined;
       try {
+        slot = await this.#balancer.pick(tried, deadline);
         const metadata = await this.metadata(options, deadline);
         const left = deadline - performance.now();
         if (left <= 0) throw new RpcError(errors.contextDeadlineExceeded);
@@ -78,7 +79,7 @@ export class Connection implements CallLayer {
         return response;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
-        const failure = error instanceof EtcdError ? error : new EtcdError(withCause(error, unreachable), slot.endpoint.text);
+        const failure = error instanceof EtcdError ? error : new EtcdError(withCause(error, unreachable), this.#nameOf(slot));
         if (error.code === Code.Unavailable) unreachable = error;
         if (this.#closed || options.signal?.aborted) throw failure;
         if (!loggedIn && this.#canLogin && needsLogin(error)) {
@@ -87,24 +88,39 @@ export class Connection implements CallLayer {
           this.#token = undefined;
           continue;
         }
-        if (error.code === Code.Unavailable) this.#balancer.failed(slot);
+        if (error.code === Code.Unavailable && slot !== undefined) this.#balancer.failed(slot);
         if (attempt >= attemptsMax || !mayRetry(error, write)) throw failure;
-        tried.add(slot);
-        if (tried.size >= this.#balancer.size) {
+        if (slot !== undefined) tried.add(slot);
+        // Without one, all that were left have been tried.
+        if (slot === undefined || tried.size >= this.#balancer.size) {
           tried.clear();
           const pause = backoffMs * (0.9 + 0.2 * Math.random());
           if (performance.now() + pause >= deadline)
-            throw new EtcdError(new RpcError(errors.contextDeadlineExceeded, { cause: error }), slot.endpoint.text);
+            throw new EtcdError(new RpcError(errors.contextDeadlineExceeded, { cause: error }), this.#nameOf(slot));
           await sleep(pause, options.signal);
         }
       }
     }
   }
 
+  /** @throws EtcdError */
+  async #pick(tried: ReadonlySet<Slot> | undefined, deadline: number): Promise<Slot> {
+    try {
+      return await this.#balancer.pick(tried, deadline);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      throw new EtcdError(error, this.#nameOf(undefined));
+    }
+  }
+
+  #nameOf(slot: Slot | undefined): string {
+    return slot?.endpoint.text ?? this.endpoints.join(',');
+  }
+
   /** Opens a stream on some endpoint. Resuming it is the caller's part. */
   async stream<Req, Res>(method: MethodDef<Req, Res>, options: CallOptions = {}): Promise<{ stream: ClientStream<Req, Res>; slot: Slot }> {
     const metadata = await this.metadata(options, Infinity);
-    const slot = this.#balancer.pick();
+    const slot = await this.#pick(undefined, Infinity);
     return { stream: slot.channel.stream(method, { ...options, metadata }), slot };
   }
 
@@ -141,7 +157,7 @@ export class Connection implements CallLayer {
   async #authenticate(deadline: number): Promise<void> {
     const tried = new Set<Slot>();
     for (;;) {
-      const slot = this.#balancer.pick(tried);
+      const slot = await this.#pick(tried, deadline);
       const left = deadline - performance.now();
       try {
         const response = await slot.channel.unary(

@@ -14,6 +14,10 @@ export interface CallOptions {
 /** A connection (made when first needed, made again when lost) to one endpoint. */
 export interface Channel {
   readonly endpoint: string;
+  /** A call would find a connection. */
+  readonly ready: boolean;
+  /** Makes a connection if there is none. @throws RpcError  Unavailable, `unsent`, when there is none within `connectTimeoutMs`. */
+  connect(): Promise<void>;
   /**
    * Resolves with the response, rejects with `RpcError` (api/status.ts). Waits for the connection as long as the call's timeout allows; when
    * none could be made at all within `connectTimeoutMs` of the channel, the error is Unavailable with `unsent` set.

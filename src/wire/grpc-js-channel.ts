@@ -43,6 +43,7 @@ class GrpcJsChannel implements Channel {
   readonly #client: Client;
   readonly #options: ChannelOptions;
   readonly #open = new Set<{ cancel(): void }>();
+  #connecting: Promise<void> | undefined;
   #closed = false;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
@@ -77,7 +78,7 @@ class GrpcJsChannel implements Channel {
     if (body.length > this.#options.sendBytesMax) throw new RpcError(sendTooLarge(body.length, this.#options.sendBytesMax));
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     if (options.signal?.aborted === true) throw new RpcError(canceledStatus, { unsent: true });
-    if (!this.#ready()) await this.#connect(deadline, options.signal);
+    if (!this.ready) await this.#connect(deadline, options.signal);
     if (this.#closed) throw new RpcError(closedStatus, { unsent: true });
     return new Promise<Res>((resolve, reject) => {
       let canceled = false;
@@ -130,7 +131,7 @@ class GrpcJsChannel implements Channel {
         localStatus(status, canceled, this.#closed, deadline),
       );
     };
-    if (this.#ready()) open();
+    if (this.ready) open();
     else {
       this.#connect(deadline, undefined).then(open, (error: unknown) =>
         stream.failSoon(error instanceof RpcError ? error.status : unreachable(String(error))),
@@ -146,8 +147,16 @@ class GrpcJsChannel implements Channel {
     this.#client.close();
   }
 
-  #ready(): boolean {
+  /** Asking also has a connection made that was lost while nothing was under way. */
+  get ready(): boolean {
     return !this.#closed && this.#client.getChannel().getConnectivityState(true) === connectivityState.READY;
+  }
+
+  connect(): Promise<void> {
+    this.#connecting ??= this.#connect(Infinity, undefined).finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
   }
 
   /** @throws RpcError  unsent: Unavailable, DeadlineExceeded when the call's own time was shorter, Canceled. */

@@ -50,6 +50,10 @@ class Http2Channel implements Channel {
   readonly #open = new Set<{ closed(): void }>();
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
+  /** Wanted though no call waits for it. */
+  #wanted = false;
+  /** Ends what an attempt to connect is at: its socket, or the pause before the next. */
+  #giveUp: (() => void) | undefined;
   #tlsContext: ConnectionOptions['secureContext'];
   #closed = false;
 
@@ -57,6 +61,20 @@ class Http2Channel implements Channel {
     this.endpoint = target.text;
     this.#target = target;
     this.#options = options;
+  }
+
+  get ready(): boolean {
+    return this.#session !== undefined;
+  }
+
+  async connect(): Promise<void> {
+    if (this.#session !== undefined) return;
+    this.#wanted = true;
+    try {
+      await this.#connect();
+    } finally {
+      this.#wanted = false;
+    }
   }
 
   unary<Req, Res>(method: MethodDef<Req, Res>, request: Init<Req>, options: CallOptions = {}): Promise<Res> {
@@ -85,6 +103,7 @@ class Http2Channel implements Channel {
     if (this.#closed) return;
     this.#closed = true;
     for (const call of [...this.#open]) call.closed();
+    this.#giveUp?.();
     const session = this.#session;
     this.#session = undefined;
     if (session === undefined || session.destroyed) return;
@@ -147,15 +166,22 @@ class Http2Channel implements Channel {
       } catch (error) {
         const left = giveUp - performance.now();
         // Waiting does not mend a certificate that does not fit, but the server may be about to come up with another one: as grpc does.
-        if (this.#options.failFast === true || left <= backoff || this.#open.size === 0)
+        if (this.#options.failFast === true || left <= backoff || (this.#open.size === 0 && !this.#wanted))
           throw new RpcError(unreachable((error as Error).message), { cause: error, unsent: true });
-        await new Promise((resolve) => setTimeout(resolve, backoff));
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, backoff);
+          this.#giveUp = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
       }
     }
   }
 
   async #attempt(timeoutMs: number): Promise<ClientHttp2Session> {
     const socket = await this.#socket();
+    this.#giveUp = () => socket.destroy();
     return new Promise((resolve, reject) => {
       const session = connectSession(`${this.#target.secure ? 'https' : 'http'}://localhost`, {
         createConnection: () => socket,
@@ -188,6 +214,7 @@ class Http2Channel implements Channel {
       });
       session.once('remoteSettings', () => {
         clearTimeout(timer);
+        this.#giveUp = undefined;
         ready = true;
         session.setLocalWindowSize(connectionWindowBytes);
         if (this.#closed) session.destroy();

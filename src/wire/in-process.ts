@@ -32,6 +32,7 @@ const emptyBody = new Uint8Array(0);
 
 export class InProcessChannel implements Channel {
   readonly endpoint = 'in-process';
+  readonly ready = true;
   readonly #options: InProcessOptions;
   readonly #encoded: boolean;
   readonly #peer: PeerInfo;
@@ -43,6 +44,10 @@ export class InProcessChannel implements Channel {
     this.#options = options;
     this.#encoded = options.encoded ?? true;
     this.#peer = options.peer ?? inProcessPeer;
+  }
+
+  connect(): Promise<void> {
+    return Promise.resolve();
   }
 
   unary<Req, Res>(method: MethodDef<Req, Res>, request: Init<Req>, options?: CallOptions): Promise<Res> {

@@ -17,6 +17,7 @@ function connection(scripts: Record<string, (call: number) => unknown>): { made:
     connect: (target) =>
       ({
         endpoint: target.text,
+        ready: true,
         unary: (method: { path: string }) => {
           calls.push(`${target.text} ${method.path.split('/').at(-1)}`);
           const answer = scripts[target.text]?.(calls.length);
@@ -64,6 +65,64 @@ describe('failover', () => {
     expect(error.message).toBe(errors.contextDeadlineExceeded.message);
     const chain = [error.cause, (error.cause as Error).cause].map((e) => (e as Error | undefined)?.message);
     expect(chain).toContain('connection error');
+  });
+
+  describe('among endpoints that are not connected yet', () => {
+    /** `come`: after so many ms the connection is there; undefined: never, and that is told after the time to connect. */
+    function dialled(come: Record<string, number | undefined>, connectTimeoutMs = 60): { made: Connection; calls: string[] } {
+      const calls: string[] = [];
+      const made = new Connection({
+        endpoints: Object.keys(come),
+        connectTimeoutMs,
+        connect: (target) => {
+          const channel = {
+            endpoint: target.text,
+            ready: false,
+            connect: async () => {
+              const ms = come[target.text];
+              await new Promise((resolve) => setTimeout(resolve, ms ?? connectTimeoutMs));
+              if (ms === undefined) throw away(true);
+              channel.ready = true;
+            },
+            unary: () => {
+              calls.push(target.text);
+              return Promise.resolve(ok);
+            },
+            close: () => undefined,
+          };
+          return channel as unknown as Channel;
+        },
+      });
+      return { made, calls };
+    }
+
+    it('waits for none that is away while another is there', async () => {
+      const { made, calls } = dialled({ dead: undefined, slow: 20_000, alive: 5 }, 20_000);
+      await made.call(KV.put, { key: Buffer.from('k') });
+      await made.call(KV.range, { key: Buffer.from('k') });
+      expect(calls).toEqual(['alive', 'alive']);
+    });
+
+    it('uses those that come later', async () => {
+      const { made, calls } = dialled({ a: 1, b: 2 });
+      await made.call(KV.range, { key: Buffer.from('k') });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (let i = 0; i < 4; i++) await made.call(KV.range, { key: Buffer.from('k') });
+      expect(new Set(calls)).toEqual(new Set(['a', 'b']));
+    });
+
+    it('tells a call whose time is over before anybody is there', async () => {
+      const { made } = dialled({ a: undefined, b: undefined }, 20_000);
+      const error = await failure(made.call(KV.put, { key: Buffer.from('k') }, { timeoutMs: 30 }));
+      expect([error.code, error.unsent, error.endpoint]).toEqual([Code.DeadlineExceeded, true, 'a,b']);
+    });
+
+    it('goes on trying while all are away', async () => {
+      const { made } = dialled({ a: undefined, b: undefined }, 10);
+      const error = await failure(made.call(KV.put, { key: Buffer.from('k') }, { timeoutMs: 300 }));
+      expect(error.message).toBe(errors.contextDeadlineExceeded.message);
+      expect((error.cause as Error).cause).toMatchObject({ message: 'connection error' });
+    });
   });
 
   it('knows what writes', () => {
