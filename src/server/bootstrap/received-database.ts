@@ -14,7 +14,9 @@ import { formatDuration } from '../../base/duration.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { Log } from '../../base/log.ts';
-import type { SnapshotMetadata } from '../../raft/types.ts';
+import type { ConfState, MemberId, SnapshotMetadata } from '../../raft/types.ts';
+import type { ClusterMember } from '../membership/cluster.ts';
+import { decodeMember } from '../membership/member-json.ts';
 import { BoltReader } from '../storage/bbolt/bolt-reader.ts';
 import { BoltStore } from '../storage/bbolt/bolt-store.ts';
 import { importBolt } from '../storage/bbolt/import-bolt.ts';
@@ -65,11 +67,29 @@ export async function installDatabase(options: ReceivedDatabaseOptions, swapped:
     snapshot: metadata.index,
   });
   if (next.consistentIndex < metadata.index) next.setConsistentIndex(metadata.index, metadata.term);
-  if (metadata.confState !== undefined && next.consistentIndex === metadata.index) next.setConfState(metadata.confState);
+  if (metadata.confState !== undefined) {
+    // A database ahead of its snapshot has members of its own: those. What it says of the configuration may be of before a restore of etcd's, which
+    // leaves that as it was until the next change.
+    const members = next.consistentIndex > metadata.index ? membersOf(next) : [];
+    next.setConfState(members.length === 0 ? metadata.confState : confStateOfMembers(members));
+  }
   swapped(next);
   disk.removeTree(outgoing);
   // Durable before the file that it came from may go.
   await new Promise<void>((resolve) => next.commit(resolve));
+}
+
+function membersOf(store: LogBackend): ClusterMember[] {
+  return store.entries('members').map(([, value]) => decodeMember(value));
+}
+
+function confStateOfMembers(members: readonly ClusterMember[]): ConfState {
+  const ids = (learners: boolean): MemberId[] =>
+    members
+      .filter((m) => m.isLearner === learners)
+      .map((m) => m.id)
+      .sort((a, b) => (a < b ? -1 : 1));
+  return { voters: ids(false), learners: ids(true), votersOutgoing: [], learnersNext: [], autoLeave: false };
 }
 
 /** Runs its last step in the turn in which the former store has no write under way. */

@@ -225,6 +225,23 @@ export class MemberChanges {
     return () => this.#answer(change, undefined);
   }
 
+  /**
+   * Raft follows a change that the store holds the outcome of already. Whether it was refused when it was applied there shows in the members:
+   * at the end of such entries raft's configuration is theirs.
+   */
+  applyToRaft(entry: Entry): void {
+    const { cluster, raft } = this.#o;
+    const change = ConfChangeCodec.decode(entry.Data);
+    const member = cluster.member(change.nodeId);
+    const took = {
+      [ConfChangeType.ConfChangeAddNode]: member?.isLearner === false,
+      [ConfChangeType.ConfChangeAddLearnerNode]: member !== undefined,
+      [ConfChangeType.ConfChangeRemoveNode]: member === undefined,
+      [ConfChangeType.ConfChangeUpdateNode]: true,
+    }[change.type];
+    raft.applyConfChange(took === true ? change : { ...change, nodeId: noMember });
+  }
+
   #answer(change: ConfChange, error: Status | undefined): void {
     this.#o.proposals.claim(change.id)?.complete(error, undefined);
   }

@@ -296,7 +296,7 @@ export class Member implements MemberFacade, ReadyEvents {
 
   /** Before a stop: hands leadership to the member that has been connected longest. `done` when it has moved or cannot. */
   handOver(done: () => void): void {
-    const { cluster, transport, memberId, log, config } = this.#o;
+    const { cluster, memberId, log, config } = this.#o;
     if (!this.leadership.isLeader) {
       log.info('skipped leadership transfer of a member that is not the leader', {
         'local-member-id': memberId,
@@ -314,11 +314,7 @@ export class Member implements MemberFacade, ReadyEvents {
       done();
       return;
     }
-    let best: { id: MemberId; since: number } | undefined;
-    for (const m of voters) {
-      const since = m.id === memberId ? undefined : transport.activeSince(m.id);
-      if (since !== undefined && (best === undefined || since < best.since)) best = { id: m.id, since };
-    }
+    const best = this.#successor();
     if (best === undefined) {
       done();
       return;
@@ -329,8 +325,19 @@ export class Member implements MemberFacade, ReadyEvents {
       over = true;
       done();
     };
-    this.changes.moveLeader(best.id, finish);
+    this.changes.moveLeader(best, finish);
     this.clock.after(config.electionMs, finish);
+  }
+
+  /** The voter that has been connected longest, if any is. */
+  #successor(): MemberId | undefined {
+    const { cluster, transport, memberId } = this.#o;
+    let best: { id: MemberId; since: number } | undefined;
+    for (const m of cluster.members()) {
+      const since = m.isLearner || m.id === memberId ? undefined : transport.activeSince(m.id);
+      if (since !== undefined && (best === undefined || since < best.since)) best = { id: m.id, since };
+    }
+    return best?.id;
   }
 
   get backend(): Backend {
@@ -734,6 +741,22 @@ export class Member implements MemberFacade, ReadyEvents {
   suspended(ms: number): void {
     if (!this.#soleVoter) this.#doubtful = true;
     this.log.warn('the process did not run for longer than an election timeout', { took: formatDuration(ms) });
+  }
+
+  diskStalled(ms: number): void {
+    const to = this.#successor();
+    this.log.warn('leader cannot write to its disk; handing leadership over', {
+      'local-member-id': this.memberId,
+      'transferee-member-id': to ?? noMember,
+      took: formatDuration(ms),
+      'expected-duration': formatDuration(this.config.electionMs),
+    });
+    if (to !== undefined) this.#raft.transferLeader(to);
+  }
+
+  confChangeInStore(entry: Entry): void {
+    this.changes.applyToRaft(entry);
+    this.#votersChanged();
   }
 
   #removed(): void {

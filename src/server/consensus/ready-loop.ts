@@ -87,12 +87,18 @@ export interface ReadyEvents {
   heartbeatLate(to: MemberId, lateMs: number): void;
   /** The process was away for longer than an election timeout (F-15). */
   suspended(ms: number): void;
+  /** This member leads, and what it has to write is not durable for longer than an election timeout (F-11). Told once an election timeout. */
+  diskStalled(ms: number): void;
+  /** A configuration change whose effect came with a received database, ahead of the snapshot: raft alone has yet to follow it. */
+  confChangeInStore(entry: Entry): void;
 }
 
 interface Pending {
   readonly token: number;
   readonly messages: readonly Message[];
   done: boolean;
+  /** By the last tick's time. */
+  sinceMs: number;
 }
 
 export class ReadyLoop {
@@ -133,6 +139,8 @@ export class ReadyLoop {
 
   #ticker: Timer | undefined;
   #lastTick: number;
+  /** When the disk was last reported to stall. */
+  #stallToldMs = -Infinity;
   readonly #heartbeatSent = new Map<MemberId, number>();
 
   constructor(options: ReadyLoopOptions) {
@@ -217,13 +225,31 @@ export class ReadyLoop {
     const now = this.#clock.mono();
     const gap = now - this.#lastTick;
     this.#lastTick = now;
-    if (gap > this.#o.electionMs) this.#o.events.suspended(gap);
+    if (gap > this.#o.electionMs) {
+      // The disk could not answer either while nobody listened.
+      for (const p of this.#pending) p.sinceMs = now;
+      this.#o.events.suspended(gap);
+    }
     this.#raft.tick();
+    this.#watchDisk(now);
     if (this.#droppedMessages > 0) {
       this.#o.logger.warn('dropped raft messages: too many arrived in one turn', { dropped: this.#droppedMessages, max: inboxMax });
       this.#droppedMessages = 0;
     }
     this.#turn();
+  }
+
+  /**
+   * A leader whose disk stalls goes on sending heartbeats, and would keep a leadership with which it can neither apply nor answer. The others,
+   * whose disks may be well, are better off with another one.
+   */
+  #watchDisk(now: number): void {
+    const oldest = this.#pending[0];
+    const { electionMs } = this.#o;
+    if (oldest === undefined || now - oldest.sinceMs <= electionMs || now - this.#stallToldMs <= electionMs) return;
+    if (this.#raft.state !== StateType.Leader) return;
+    this.#stallToldMs = now;
+    this.#o.events.diskStalled(now - oldest.sinceMs);
   }
 
   #turn(): void {
@@ -274,7 +300,7 @@ export class ReadyLoop {
     // 1. What may leave before anything is durable.
     if (rd.messages.length > 0) this.#send(rd.messages);
 
-    const pending: Pending = { token: rd.token, messages: rd.messagesAfterAppend, done: false };
+    const pending: Pending = { token: rd.token, messages: rd.messagesAfterAppend, done: false, sinceMs: this.#lastTick };
     this.#pending.push(pending);
     if (rd.snapshot !== undefined) {
       // 2.
@@ -443,6 +469,8 @@ export class ReadyLoop {
       }
       // D-4: in the same turn as the effect; a commit of the backend takes both or neither. Failed entries move it too.
       backend.setConsistentIndex(entry.Index, entry.Term);
+    } else if (entry.Type !== EntryType.EntryNormal) {
+      events.confChangeInStore(entry);
     }
     this.#applied = entry.Index;
     this.#appliedTerm = entry.Term;

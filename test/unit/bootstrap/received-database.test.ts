@@ -4,6 +4,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { KeyValue } from '../../../src/api/gen/mvccpb.ts';
 import { installDatabase } from '../../../src/server/bootstrap/received-database.ts';
+import { memberJson } from '../../../src/server/membership/member-json.ts';
 import { BoltSnapshot } from '../../../src/server/storage/bbolt/bolt-snapshot.ts';
 import { defaultBackendOptions, type LogBackend, openBackend } from '../../../src/server/storage/revlog/log-backend.ts';
 import { SimCrash, SimDisk } from '../../simulation/sim-disk.ts';
@@ -41,7 +42,7 @@ function contentOf(backend: LogBackend): string {
   ]);
 }
 
-async function databaseOf(): Promise<Buffer> {
+async function databaseOf(change: (leader: LogBackend) => void = () => undefined): Promise<Buffer> {
   const clock = new StepClock();
   const disk = new SimDisk({ clock, random: new SeededRandom(5) });
   disk.mkdir(snapDir, 0o700);
@@ -49,6 +50,7 @@ async function databaseOf(): Promise<Buffer> {
   fill(leader, 'new', 60);
   leader.setConfState(confState);
   leader.setConsistentIndex(metadata.index, metadata.term);
+  change(leader);
   const snapshot = new BoltSnapshot({ view: leader.view(), clock });
   const pieces: Uint8Array[] = [];
   let done = false;
@@ -138,6 +140,25 @@ describe('a received database', () => {
     expect(contentOf(next as LogBackend)).toContain(Buffer.from('new 59').toString('hex'));
     expect(next?.durableIndex).toBe(20);
     expect(life.disk.list(snapDir).filter((n) => n.startsWith('tmp'))).toEqual([]);
+  });
+
+  it('has the members it came with when it is ahead of its snapshot', async () => {
+    const database = await databaseOf((leader) => {
+      leader.setConfState({ ...confState, voters: [77n] });
+      leader.delete('members', Buffer.from('1'));
+      for (const [id, isLearner] of [
+        [1, false],
+        [4, true],
+        [2, false],
+      ] as const) {
+        const member = { id: BigInt(id), name: '', peerUrls: ['http://127.0.0.1:1'], clientUrls: [], isLearner };
+        leader.put('members', Buffer.from(id.toString(16)), Buffer.from(memberJson(member)));
+      }
+      leader.setConsistentIndex(metadata.index + 5, metadata.term);
+    });
+    const next = await install(await oldLife(database, 1));
+    expect(next?.consistentIndex).toBe(25);
+    expect(next?.confState).toEqual({ ...confState, learners: [4n] });
   });
 
   it('is there whole or not at all after a crash at every operation', async () => {

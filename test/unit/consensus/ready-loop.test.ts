@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import type { RaftMachine, Ready } from '../../../src/raft/machine.ts';
+import { type RaftMachine, type Ready, StateType } from '../../../src/raft/machine.ts';
 import { type Entry, type Message, MessageType, type Snapshot } from '../../../src/raft/types.ts';
 import { nullTransport } from '../../../src/server/consensus/peer-transport.ts';
 import { ReadyLoop, type ReadyEvents } from '../../../src/server/consensus/ready-loop.ts';
@@ -22,6 +22,8 @@ let now: number;
 let consistent: number;
 let applyMs: number;
 let loop: ReadyLoop;
+let tick: () => void;
+let state: StateType;
 
 const ready = (r: Partial<Ready> & { token: number }): Ready => ({
   softState: undefined,
@@ -56,11 +58,14 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
   now = 0;
   consistent = 0;
   applyMs = 0;
+  state = StateType.Leader;
   const ask = (what: string, done: () => void): void => {
     disk.push({ what, done: () => (steps.push(`${what} durable`), done()) });
   };
   const raft = {
-    state: 2,
+    get state() {
+      return state;
+    },
     firstIndex: 1,
     step: () => 'ok',
     tick() {},
@@ -89,7 +94,10 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
     mono: () => now,
     wall: () => now,
     after: () => ({ cancel() {} }),
-    every: () => ({ cancel() {} }),
+    every: (_ms, fn) => {
+      tick = fn;
+      return { cancel() {} };
+    },
     defer: (fn) => void deferred.push(fn),
   };
   const events: ReadyEvents = {
@@ -107,7 +115,9 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
     installSnapshot: (s, done) => ask(`install ${s.metadata!.index}`, () => ((consistent = s.metadata!.index), done())),
     snapshotOf: (index) => snapshot(index),
     heartbeatLate() {},
-    suspended() {},
+    suspended: (ms) => void steps.push(`suspended ${ms}`),
+    diskStalled: (ms) => void steps.push(`stalled ${ms}`),
+    confChangeInStore: (e) => void steps.push(`conf in store ${e.Index}`),
   };
   loop = new ReadyLoop({
     raft,
@@ -258,6 +268,60 @@ describe('snapshots', () => {
     readies.push(ready({ token: 1, committedEntries: Array.from({ length: 120 }, (_, i) => entry(i + 1)) }));
     turn();
     expect(steps).toContain('compact 70');
+  });
+});
+
+it('leaves the members to a received database that is ahead of its snapshot, and has raft follow', () => {
+  readies.push(ready({ token: 1, committedEntries: [{ ...entry(1), Type: 1 }, entry(2), { ...entry(3), Type: 1 }] }));
+  consistent = 2;
+  turn();
+  expect(steps).toEqual(['appendDone 1', 'conf in store 1', 'answer 1', 'answer 2', 'conf 3', 'index 3', 'answer 3', 'applied 3']);
+});
+
+describe('a disk that stalls', () => {
+  const ticks = (n: number): void => {
+    for (let i = 0; i < n; i++) {
+      now += 100;
+      tick();
+    }
+  };
+  const stalls = (): string[] => steps.filter((s) => s.startsWith('stalled'));
+
+  it('F-11: is told to a leader after an election timeout, and again after each', () => {
+    loop.start();
+    ticks(3);
+    readies.push(ready({ token: 1, entries: [entry(1)] }));
+    turn();
+    ticks(10);
+    expect(stalls()).toEqual([]);
+    ticks(1);
+    expect(stalls()).toEqual(['stalled 1100']);
+    ticks(11);
+    expect(stalls()).toHaveLength(2);
+    answer('wal 1');
+    ticks(20);
+    expect(stalls()).toHaveLength(2);
+  });
+
+  it('is no business of a follower', () => {
+    state = StateType.Follower;
+    loop.start();
+    readies.push(ready({ token: 1, entries: [entry(1)] }));
+    turn();
+    ticks(40);
+    expect(stalls()).toEqual([]);
+  });
+
+  it('is not what a suspended process wakes up to', () => {
+    loop.start();
+    readies.push(ready({ token: 1, entries: [entry(1)] }));
+    turn();
+    now += 5000;
+    tick();
+    expect(steps.filter((s) => s.startsWith('suspended'))).toEqual(['suspended 5000']);
+    expect(stalls()).toEqual([]);
+    ticks(11);
+    expect(stalls()).toHaveLength(1);
   });
 });
 
