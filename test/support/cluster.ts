@@ -1,7 +1,8 @@
 /** Clusters of real processes: tsetcd's members, or some of them the reference etcd. */
 import { join } from 'node:path';
 import { connect, rpc, type Client } from '../../src/client/index.ts';
-import { freePorts, MemberProcess, scratch, until } from './member.ts';
+import { freePorts, type MemberOptions, MemberProcess, scratch, until } from './member.ts';
+import { PeerNet } from './peer-net.ts';
 
 export type Kind = 'tsetcd' | 'etcd';
 
@@ -9,26 +10,46 @@ export interface ClusterOptions {
   readonly kinds: readonly Kind[];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** More of one member's own, by its place. */
+  readonly envOf?: (i: number) => Readonly<Record<string, string>>;
+  /** The members reach each other through `net`, which can cut their links. */
+  readonly network?: boolean;
 }
 
 export class ProcessCluster {
   readonly members: MemberProcess[] = [];
+  readonly net: PeerNet | undefined;
   readonly #clients = new Map<MemberProcess, Client>();
   readonly #place = scratch();
   readonly #options: ClusterOptions;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
+    this.net = options.network === true ? new PeerNet() : undefined;
   }
 
   static async start(options: ClusterOptions): Promise<ProcessCluster> {
     const cluster = new ProcessCluster(options);
     const ports = await freePorts(options.kinds.length * 2);
-    const peers = options.kinds.map((_, i) => `m${i}=http://127.0.0.1:${ports[2 * i + 1]}`).join(',');
-    options.kinds.forEach((kind, i) => cluster.#make(`m${i}`, kind, ports[2 * i] ?? 0, ports[2 * i + 1] ?? 0, peers, []));
+    const own = options.kinds.map((_, i) => ports[2 * i + 1] ?? 0);
+    const { net } = cluster;
+    const advertised = net === undefined ? own : await Promise.all(own.map((port, i) => net.add(`m${i}`, port)));
+    const peers = advertised.map((port, i) => `m${i}=http://127.0.0.1:${port}`).join(',');
+    options.kinds.forEach((kind, i) =>
+      cluster.#make({
+        name: `m${i}`,
+        kind,
+        clientPort: ports[2 * i] ?? 0,
+        peerPort: own[i] ?? 0,
+        advertisedPeerPort: advertised[i] ?? 0,
+        initialCluster: peers,
+        env: { ...options.env, ...options.envOf?.(i) },
+      }),
+    );
     try {
       for (const m of cluster.members) m.spawn();
       for (const m of cluster.members) await m.ready();
+      if (net !== undefined) for (const m of cluster.members) net.know(m.options.name ?? '', await cluster.id(m));
     } catch (error) {
       await cluster.remove();
       throw error;
@@ -36,16 +57,12 @@ export class ProcessCluster {
     return cluster;
   }
 
-  #make(name: string, kind: Kind, clientPort: number, peerPort: number, initialCluster: string, args: readonly string[]): MemberProcess {
+  #make(options: Omit<MemberOptions, 'dataDir'> & { readonly name: string }): MemberProcess {
     const member = new MemberProcess({
-      name,
-      kind,
-      dataDir: join(this.#place.dir, name),
-      clientPort,
-      peerPort,
-      initialCluster,
-      args: [...(this.#options.args ?? []), ...args],
       env: this.#options.env ?? {},
+      ...options,
+      dataDir: join(this.#place.dir, options.name),
+      args: [...(this.#options.args ?? []), ...(options.args ?? [])],
     });
     this.members.push(member);
     return member;
@@ -58,11 +75,14 @@ export class ProcessCluster {
     const running = this.members.filter((m) => m.child !== undefined);
     const there = (await this.client(running[0] as MemberProcess).members()).map((m) => `${m.name}=${m.peerURLs[0]}`);
     await add(peerUrl);
-    return this.#make(name, kind, clientPort, peerPort, [...there, `${name}=${peerUrl}`].join(','), [
-      '--initial-cluster-state',
-      'existing',
-      ...args,
-    ]);
+    return this.#make({
+      name,
+      kind,
+      clientPort,
+      peerPort,
+      initialCluster: [...there, `${name}=${peerUrl}`].join(','),
+      args: ['--initial-cluster-state', 'existing', ...args],
+    });
   }
 
   client(member: MemberProcess): Client {
@@ -130,6 +150,8 @@ export class ProcessCluster {
   async remove(): Promise<void> {
     for (const c of this.#clients.values()) c.close();
     await Promise.all(this.members.map((m) => m.stop('SIGKILL')));
-    this.#place.remove();
+    await this.net?.close();
+    if (process.env['TSETCD_KEEP'] === undefined) this.#place.remove();
+    else console.log(`kept ${this.#place.dir}`);
   }
 }

@@ -68,6 +68,8 @@ export interface MemberOptions {
   readonly dataDir: string;
   readonly clientPort: number;
   readonly peerPort: number;
+  /** Where the others reach it, when that is not `peerPort` itself. */
+  readonly advertisedPeerPort?: number;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Empty: the flag is not given, for members that find each other. */
@@ -105,21 +107,22 @@ export class MemberProcess {
     return this.child?.pid ?? 0;
   }
 
-  /** Starts and returns at once. */
-  spawn(): void {
+  /** Starts and returns at once. `env`: this time only. */
+  spawn(env: Readonly<Record<string, string>> = {}): void {
     const o = this.options;
     const name = o.name ?? 'default';
     const peer = `http://127.0.0.1:${o.peerPort}`;
+    const advertised = `http://127.0.0.1:${o.advertisedPeerPort ?? o.peerPort}`;
     const flags = [
       ...['--name', name, '--data-dir', o.dataDir, '--listen-client-urls', this.url, '--advertise-client-urls', this.url],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...(o.initialCluster === '' ? [] : ['--initial-cluster', o.initialCluster ?? `${name}=${peer}`]),
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', advertised],
+      ...(o.initialCluster === '' ? [] : ['--initial-cluster', o.initialCluster ?? `${name}=${advertised}`]),
       ...(o.args ?? []),
     ];
     const log = openSync(this.logFile, 'a');
     const command = o.kind === 'etcd' ? join(referenceBin, 'etcd') : process.execPath;
     const args = o.kind === 'etcd' ? flags : [program, 'server', ...flags];
-    const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, ...o.env } });
+    const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, ...o.env, ...env } });
     closeSync(log);
     this.child = child;
     this.exit = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
