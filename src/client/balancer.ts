@@ -24,6 +24,8 @@ export interface Slot {
 
 export class Balancer {
   #slots: Slot[] = [];
+  /** Of former endpoints. */
+  readonly #retired = new Set<Slot>();
   #next = 0;
   readonly #connect: Connect;
   readonly #options: ChannelOptions;
@@ -39,7 +41,7 @@ export class Balancer {
     return this.#slots.map((s) => s.endpoint.text);
   }
 
-  /** Channels of endpoints that stay are kept; the others are closed. */
+  /** Channels of endpoints that stay are kept. Calls under way elsewhere go on, as long as those members let them. */
   setEndpoints(texts: readonly string[]): void {
     const old = new Map(this.#slots.map((s) => [s.endpoint.text, s]));
     this.#slots = [...new Set(texts)].map((text) => {
@@ -52,7 +54,10 @@ export class Balancer {
       const channel = this.#connect(endpoint, this.#options);
       return { endpoint, channel, pending: 0, failures: 0, restsUntil: 0, dialledAt: -Infinity };
     });
-    for (const gone of old.values()) gone.channel.close();
+    for (const gone of old.values()) {
+      this.#retired.add(gone);
+      gone.channel.drain(() => this.#retired.delete(gone));
+    }
   }
 
   /**
@@ -106,8 +111,9 @@ export class Balancer {
   }
 
   close(): void {
-    for (const s of this.#slots) s.channel.close();
+    for (const s of [...this.#slots, ...this.#retired]) s.channel.close();
     this.#slots = [];
+    this.#retired.clear();
   }
 }
 

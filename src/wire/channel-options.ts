@@ -50,6 +50,8 @@ export const canceledStatus: Status = errors.contextCanceled;
 export const deadlineStatus: Status = errors.contextDeadlineExceeded;
 export const closedStatus: Status = { code: Code.Canceled, message: 'grpc: the client connection is closing' };
 
+export const drainingStatus: Status = { code: Code.Unavailable, message: 'the connection is draining' };
+
 export function sendTooLarge(bytes: number, bytesMax: number): Status {
   return { code: Code.ResourceExhausted, message: `trying to send message larger than max (${bytes} vs. ${bytesMax})` };
 }

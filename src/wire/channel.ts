@@ -27,6 +27,8 @@ export interface Channel {
   stream<Req, Res>(method: MethodDef<Req, Res>, options?: CallOptions): ClientStream<Req, Res>;
   /** Ends open calls with Cancelled. */
   close(): void;
+  /** Takes no new calls (they end with Unavailable, unsent), and closes when those under way are over; then `done`. */
+  drain(done: () => void): void;
 }
 
 export interface ClientStream<Req, Res> {

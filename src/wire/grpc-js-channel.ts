@@ -19,6 +19,7 @@ import {
   canceledStatus,
   closedStatus,
   deadlineStatus,
+  drainingStatus,
   hostPort,
   receiveTooLarge,
   sendTooLarge,
@@ -45,6 +46,8 @@ class GrpcJsChannel implements Channel {
   readonly #open = new Set<{ cancel(): void }>();
   #connecting: Promise<void> | undefined;
   #closed = false;
+  /** Set: no new calls; told when the last is over. */
+  #drained: (() => void) | undefined;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
@@ -79,7 +82,7 @@ class GrpcJsChannel implements Channel {
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     if (options.signal?.aborted === true) throw new RpcError(canceledStatus, { unsent: true });
     if (!this.ready) await this.#connect(deadline, options.signal);
-    if (this.#closed) throw new RpcError(closedStatus, { unsent: true });
+    if (this.#closed) throw new RpcError(this.#gone, { unsent: true });
     return new Promise<Res>((resolve, reject) => {
       let canceled = false;
       const call = this.#client.makeUnaryRequest(
@@ -90,7 +93,7 @@ class GrpcJsChannel implements Channel {
         metadataOf(options),
         deadline === Infinity ? {} : { deadline },
         (error, response) => {
-          this.#open.delete(handle);
+          this.#forget(handle);
           options.signal?.removeEventListener('abort', abort);
           if (error !== null) reject(new RpcError(localStatus(error, canceled, this.#closed, deadline), { cause: error }));
           else if (response instanceof RpcError) reject(response);
@@ -108,7 +111,7 @@ class GrpcJsChannel implements Channel {
   }
 
   stream<Req, Res>(method: MethodDef<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
-    const stream = new GrpcJsStream<Req, Res>(method, this.#options.sendBytesMax, () => this.#open.delete(stream));
+    const stream = new GrpcJsStream<Req, Res>(method, this.#options.sendBytesMax, () => this.#forget(stream));
     this.#open.add(stream);
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     if (options.signal?.aborted === true) {
@@ -147,6 +150,26 @@ class GrpcJsChannel implements Channel {
     this.#client.close();
   }
 
+  drain(done: () => void): void {
+    this.#drained = done;
+    this.#closeIfDrained();
+  }
+
+  get #gone(): Status {
+    return this.#drained === undefined ? closedStatus : drainingStatus;
+  }
+
+  #forget(call: { cancel(): void }): void {
+    this.#open.delete(call);
+    this.#closeIfDrained();
+  }
+
+  #closeIfDrained(): void {
+    if (this.#drained === undefined || this.#closed || this.#open.size > 0) return;
+    this.close();
+    this.#drained();
+  }
+
   /** Asking also has a connection made that was lost while nothing was under way. */
   get ready(): boolean {
     return !this.#closed && this.#client.getChannel().getConnectivityState(true) === connectivityState.READY;
@@ -161,7 +184,7 @@ class GrpcJsChannel implements Channel {
 
   /** @throws RpcError  unsent: Unavailable, DeadlineExceeded when the call's own time was shorter, Canceled. */
   #connect(deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#closed) return Promise.reject(new RpcError(closedStatus, { unsent: true }));
+    if (this.#closed) return Promise.reject(new RpcError(this.#gone, { unsent: true }));
     const giveUp = Date.now() + this.#options.connectTimeoutMs;
     return new Promise((resolve, reject) => {
       const fail = (status: Status): void => {
@@ -171,7 +194,7 @@ class GrpcJsChannel implements Channel {
       const abort = (): void => fail(canceledStatus);
       const handle = { cancel: () => fail(closedStatus) };
       const cleanUp = (): void => {
-        this.#open.delete(handle);
+        this.#forget(handle);
         signal?.removeEventListener('abort', abort);
       };
       signal?.addEventListener('abort', abort);
@@ -333,6 +356,8 @@ function decoded<T>(codec: Codec<T>, body: Buffer, bytesMax: number): T | RpcErr
 
 const abandonedText = 'Received RST_STREAM with code 0 ';
 
+const lostStatus: Status = { code: Code.Unavailable, message: 'error reading from server: EOF' };
+
 /** What happened on this side gets grpc-go's words. */
 function localStatus(status: Pick<StatusObject, 'code' | 'details'>, canceled: boolean, closed: boolean, deadline: number): Status {
   const code = status.code as Code;
@@ -342,6 +367,9 @@ function localStatus(status: Pick<StatusObject, 'code' | 'details'>, canceled: b
   if (code === Code.DeadlineExceeded && Date.now() >= deadline - 2) return deadlineStatus;
   // grpc-js says this of a call that it began on a connection in the very turn in which it gave the connection up: no server sent it. Its
   // text is the only mark. A client that took it for the server's word would not fail over.
-  if (code === Code.Internal && status.details.startsWith(abandonedText)) return { code: Code.Unavailable, message: 'Connection dropped' };
+  if (code === Code.Internal && status.details.startsWith(abandonedText)) return lostStatus;
+  // The member died with the call under way: told as etcd's client tells it, whichever binding the call went by.
+  if (code === Code.Unavailable && (status.details === 'Connection dropped' || /^(read|write) E[A-Z]+$/.test(status.details)))
+    return lostStatus;
   return { code, message: status.details };
 }

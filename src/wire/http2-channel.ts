@@ -20,6 +20,7 @@ import {
   canceledStatus,
   closedStatus,
   deadlineStatus,
+  drainingStatus,
   hostPort,
   receiveTooLarge,
   sendTooLarge,
@@ -56,6 +57,8 @@ class Http2Channel implements Channel {
   #giveUp: (() => void) | undefined;
   #tlsContext: ConnectionOptions['secureContext'];
   #closed = false;
+  /** Set: no new calls; told when the last is over. */
+  #drained: (() => void) | undefined;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
@@ -112,12 +115,28 @@ class Http2Channel implements Channel {
     setImmediate(() => session.destroy());
   }
 
+  drain(done: () => void): void {
+    this.#drained = done;
+    this.#closeIfDrained();
+  }
+
+  #forget(call: { closed(): void }): void {
+    this.#open.delete(call);
+    this.#closeIfDrained();
+  }
+
+  #closeIfDrained(): void {
+    if (this.#drained === undefined || this.#closed || this.#open.size > 0) return;
+    this.close();
+    this.#drained();
+  }
+
   #call<Req, Res>(method: MethodDef<Req, Res>, options: CallOptions): Http2Call<Req, Res> {
     const deadline = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
-    const call = new Http2Call<Req, Res>(method, this.#options, deadline, options.signal, () => this.#open.delete(call));
+    const call = new Http2Call<Req, Res>(method, this.#options, deadline, options.signal, () => this.#forget(call));
     this.#open.add(call);
-    if (this.#closed) {
-      call.finishSoon(closedStatus);
+    if (this.#closed || this.#drained !== undefined) {
+      call.finishSoon(this.#drained === undefined ? closedStatus : drainingStatus);
       return call;
     }
     if (!call.begin()) return call;
