@@ -118,6 +118,7 @@ const hashkv: CommandSpec = {
     const endpoints = await endpointsToAsk(inv);
     await inv.printer();
     const list = [];
+    let failure: Error | undefined;
     for (const endpoint of endpoints) {
       const client = await clientOf(inv, endpoint);
       try {
@@ -125,12 +126,13 @@ const hashkv: CommandSpec = {
         list.push({ endpoint, hash });
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
+        failure = rpcFailure(error);
         stderr(`Failed to get the hash of endpoint ${endpoint} (${rpcText(error)})\n`);
-        throw rpcFailure(error);
       }
       client.close();
     }
     inv.print('endpointHashKv', list);
+    if (failure !== undefined) throw failure;
     return 0;
   },
 };
