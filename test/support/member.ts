@@ -1,6 +1,6 @@
 /** Real processes for tests: tsetcd's own members and the reference etcd, on free ports of 127.0.0.1, in scratch folders. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, openSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -138,11 +138,16 @@ export class MemberProcess {
   async ready(): Promise<void> {
     let ended = false;
     void this.exit?.then(() => (ended = true));
-    await until(`${this.url} to serve`, async () => {
-      if (ended) throw new Error(`the member ended at start:\n${this.log.slice(-4000)}`);
-      const r = await httpGet(`${this.url}/health?exclude=NOSPACE&exclude=CORRUPT`).catch(() => undefined);
-      return r?.status === 200;
-    });
+    try {
+      await until(`${this.url} to serve`, async () => {
+        if (ended) throw new Error(`the member ended at start:\n${this.log.slice(-4000)}`);
+        const r = await httpGet(`${this.url}/health?exclude=NOSPACE&exclude=CORRUPT`).catch(() => undefined);
+        return r?.status === 200;
+      });
+    } catch (error) {
+      if (ended || !(error instanceof Error)) throw error;
+      throw new Error(`${error.message}; process ${this.pid}: ${stateOf(this.pid)}\n${this.log.slice(-4000)}`, { cause: error });
+    }
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
@@ -153,6 +158,19 @@ export class MemberProcess {
     this.child = undefined;
     this.exit = undefined;
     return how;
+  }
+}
+
+/** What the system says of a process that does not do what it should. */
+function stateOf(pid: number): string {
+  try {
+    const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
+    const threads = readdirSync(`/proc/${pid}/task`).map((t) =>
+      readFileSync(`/proc/${pid}/task/${t}/stat`, 'utf8').split(' ').slice(1, 3).join(' '),
+    );
+    return [...lines.filter((l) => /^(State|Threads|VmRSS)/.test(l)), threads.join(', ')].join('; ');
+  } catch {
+    return 'gone';
   }
 }
 
