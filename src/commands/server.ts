@@ -6,7 +6,7 @@ import type { LogRotation } from '../base/log.ts';
 import { DiskError } from '../base/disk.ts';
 import { setFailpoints } from '../base/failpoint.ts';
 import { createLog, type HostLog, openSink, type LogLevel } from '../host/log.ts';
-import { ExitCode, exitWith, onStopSignal, onUncaught } from '../host/process.ts';
+import { ExitCode, exitWith, keepDebuggerShut, onStopSignal, onUncaught } from '../host/process.ts';
 import { PasswordWorker } from '../host/password-worker.ts';
 import { processFigures } from '../host/process-figures.ts';
 import { RealClock } from '../host/real-clock.ts';
@@ -94,6 +94,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
       },
     };
     const starting = startServer(serverOptions);
+    keepDebuggerShut(log);
     onStopSignal(log, async () => {
       stopping = true;
       const closing = {

@@ -58,6 +58,13 @@ export function onStopSignal(log: HostLog, stop: () => Promise<void>): void {
   process.on('SIGINT', handle);
 }
 
+/** The runtime would open its debugger's port on SIGUSR1, to whoever can reach it; a listener of our own keeps it shut. */
+export function keepDebuggerShut(log: HostLog): void {
+  process.on('SIGUSR1', () => {
+    log.info('received signal; ignored', { signal: 'user defined signal 1' });
+  });
+}
+
 /** Crash-only (rule F-13): what nobody caught ends the process, after `describe` has named an exit code for it. */
 export function onUncaught(log: HostLog, codeOf: (error: unknown) => number): void {
   const die = (error: unknown): void => {

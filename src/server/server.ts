@@ -41,7 +41,7 @@ import { Gateway } from './http/gateway.ts';
 import { upgradeGateway } from './http/gateway-websocket.ts';
 import { handlerErrors } from './handler-errors.ts';
 import { HealthPages } from './http/health.ts';
-import { clientRoutes, metricsRoutes, type RoutesOptions } from './http/routes.ts';
+import { clientRoutes, metricsRoutes, type RoutesOptions, mayUpgrade } from './http/routes.ts';
 import { RequestLog } from './http/request-log.ts';
 import { type ProcessFigures, ServerMetrics } from './http/server-metrics.ts';
 import { LeaseStore, minLeaseTtl } from './lease/lease-store.ts';
@@ -393,6 +393,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });
   if (options.figures !== undefined) metrics.bindProcess(options.figures);
   if (options.runtimeFigures !== undefined) metrics.bindRuntime(options.runtimeFigures);
+  if (options.hasher.stats !== undefined) metrics.bindPasswords(options.hasher.stats);
 
   log.info('starting etcd server', {
     'local-member-id': memberId,
@@ -540,7 +541,7 @@ async function openFront(
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
   const grpc = new GrpcServer({
     table,
-    limits: wireLimits(config),
+    limits: wireLimits(config, options.figures),
     clock,
     observer: new RequestLog(metrics.observer(), { log, clock, slowMs: config.warningUnaryRequestMs }),
     onHandlerError,
@@ -551,7 +552,13 @@ async function openFront(
     ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer(), onHandlerError })
     : undefined;
   const upgrade: UpgradeHandler | undefined =
-    gateway === undefined ? undefined : (request, socket, head) => upgradeGateway(gateway, request, socket, head);
+    gateway === undefined
+      ? undefined
+      : (request, socket, head) => {
+          if (mayUpgrade(request, { cors: config.cors, hostWhitelist: config.hostWhitelist, log }))
+            upgradeGateway(gateway, request, socket, head);
+          else socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+        };
   const routes: RoutesOptions = {
     member,
     gateway: gateway === undefined ? undefined : (request, response) => gateway.handle(request, response),
@@ -617,9 +624,11 @@ const noPeers: HttpHandler = (_request, response) => {
   response.end('404 page not found\n');
 };
 
-function wireLimits(config: ServerConfig): WireLimits {
+function wireLimits(config: ServerConfig, figures?: ProcessFigures): WireLimits {
+  const descriptors = figures?.maxFds() ?? 0;
   return {
     ...defaultWireLimits,
+    connectionsMax: connectionsFor(descriptors),
     recvMessageBytesMax: config.maxRequestBytes + 512 * 1024,
     httpBodyBytesMax: config.maxRequestBytes + 512 * 1024,
     // etcd's default is no limit at all; ours stands in its place until somebody asks for another.
@@ -628,6 +637,21 @@ function wireLimits(config: ServerConfig): WireLimits {
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMs <= 0 ? Infinity : config.grpcKeepaliveIntervalMs,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs <= 0 ? Infinity : config.grpcKeepaliveTimeoutMs,
   };
+}
+
+/** Descriptors that clients do not get: for the log, the store and peers. As etcd's. */
+const reservedDescriptors = 150;
+
+/** Connections of clients that fit beside what the member itself has open. `descriptors` 0: not known. */
+export function connectionsFor(descriptors: number): number {
+  if (descriptors <= 0) return defaultWireLimits.connectionsMax;
+  return Math.max(
+    1,
+    Math.min(
+      defaultWireLimits.connectionsMax,
+      descriptors > 2 * reservedDescriptors ? descriptors - reservedDescriptors : descriptors >> 1,
+    ),
+  );
 }
 
 function durableLog(wal: WAL): DurableLog {

@@ -12,7 +12,7 @@ import type { KeyValue } from '../../api/gen/mvccpb.ts';
 import { prefixEnd, equalBytes, utf8Text } from '../../base/bytes.ts';
 import { Collected, stdout } from '../frame/output.ts';
 import { formatDuration, formatSize } from '../text/go-numbers.ts';
-import { hexText } from '../text/quote.ts';
+import { forTerminal, hexText } from '../text/quote.ts';
 import type { Format } from './kinds.ts';
 import type { PrintOptions } from './printer.ts';
 
@@ -28,7 +28,8 @@ export function alarmText(a: AlarmMember): string {
 }
 
 export function simpleFormat(options: PrintOptions): Format {
-  const shown = (b: Uint8Array): Uint8Array => (options.hex ? Buffer.from(hexText(b), 'latin1') : b);
+  const terminal = process.stdout.isTTY === true;
+  const shown = (b: Uint8Array): Uint8Array => (options.hex ? Buffer.from(hexText(b), 'latin1') : terminal ? forTerminal(b) : b);
   const pair = (out: Collected, kv: KeyValue, valueOnly: boolean): void => {
     if (!valueOnly) {
       out.bytes(shown(kv.key));

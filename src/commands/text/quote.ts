@@ -100,3 +100,13 @@ export function fromBytes(bytes: Uint8Array): string {
   }
   return out + b.utf8Slice(start, b.length);
 }
+
+/** C0 but tab and newline, DEL, and the C1 controls as UTF-8 writes them. */
+const controls = /[\0-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/g;
+
+/** Bytes as a terminal may see them: what would move its cursor or change its state is shown as `\\x1b` instead. A pipe gets them as they are. */
+export function forTerminal(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const safe = text.replace(controls, (c) => [...c].map((one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`).join(''));
+  return safe === text ? bytes : Buffer.from(safe, 'latin1');
+}

@@ -32,8 +32,9 @@ export interface AuthStore {
    *
    * For `authenticate` the password is right as of `revision` at the moment of `done`. When `revision` is another once the request is applied,
    * begin anew: the user may have been changed in between, and the token is of an old revision.
+   * @param from  the caller's address, for the log of failures
    */
-  prepare(request: RaftRequest, done: (error: Status | undefined, request: RaftRequest | undefined) => void): void;
+  prepare(request: RaftRequest, done: (error: Status | undefined, request: RaftRequest | undefined) => void, from?: string): void;
   restore(): void;
   close(): void;
 }

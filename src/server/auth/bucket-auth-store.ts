@@ -191,10 +191,10 @@ export class BucketAuthStore implements AuthStore {
     return error === undefined ? succeeded(emptyBytes) : failed(error);
   }
 
-  prepare(request: RaftRequest, done: (error: Status | undefined, request: RaftRequest | undefined) => void): void {
+  prepare(request: RaftRequest, done: (error: Status | undefined, request: RaftRequest | undefined) => void, from = ''): void {
     const { authUserAdd, authUserChangePassword, authenticate } = request;
     if (authenticate !== undefined) {
-      this.#checkPassword(authenticate.name ?? '', authenticate.password ?? '', (error) => {
+      this.#checkPassword({ name: authenticate.name ?? '', from }, authenticate.password ?? '', (error) => {
         if (error !== undefined) done(error, undefined);
         else done(undefined, { ...request, authenticate: { name: authenticate.name, simpleToken: this.#tokens.prefix() } });
       });
@@ -387,23 +387,24 @@ export class BucketAuthStore implements AuthStore {
     });
   }
 
-  #checkPassword(name: string, password: string, done: (error: Status | undefined) => void): void {
+  #checkPassword(who: Who, password: string, done: (error: Status | undefined) => void): void {
+    const { name } = who;
     if (!this.#enabled) {
       done(errors.authNotEnabled);
       return;
     }
     const user = this.#users.get(name);
     if (user?.options?.noPassword === true) {
-      this.#refuse(name, 'the user has no password', errors.noPasswordUser, done);
+      this.#refuse(who, 'the user has no password', errors.noPasswordUser, done);
       return;
     }
     const compare = (hash: string): void => {
       this.#hasher.compare(password, hash, (failure, matches) => {
         if (failure !== undefined) done(hasherStatus(failure));
         else if (user === undefined || user.password.length === 0 || !matches)
-          this.#refuse(name, 'wrong user or password', errors.authFailed, done);
+          this.#refuse(who, user === undefined ? 'no such user' : 'wrong password', errors.authFailed, done);
         // The user got another password, or is gone, while the worker compared.
-        else if (this.#users.get(name)?.password !== user.password) this.#checkPassword(name, password, done);
+        else if (this.#users.get(name)?.password !== user.password) this.#checkPassword(who, password, done);
         else done(undefined);
       });
     };
@@ -412,8 +413,9 @@ export class BucketAuthStore implements AuthStore {
     else this.#decoy(compare, done);
   }
 
-  #refuse(name: string, why: string, error: Status, done: (error: Status | undefined) => void): void {
-    this.#log.warn('invalid authentication was requested', { user: name, error: why });
+  /** The caller is told less than the log: not whether there is such a user. */
+  #refuse(who: Who, why: string, error: Status, done: (error: Status | undefined) => void): void {
+    this.#log.warn('invalid authentication was requested', { user: who.name, 'remote-addr': who.from, error: why });
     done(error);
   }
 
@@ -479,6 +481,12 @@ export class BucketAuthStore implements AuthStore {
     }
     return made;
   }
+}
+
+/** Who wants to log in. */
+interface Who {
+  readonly name: string;
+  readonly from: string;
 }
 
 const noBody: readonly Uint8Array[] = [];

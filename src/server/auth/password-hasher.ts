@@ -5,6 +5,8 @@ export interface PasswordHasher {
   /** False as well for a hash that is none. */
   compare(password: string, hash: string, done: (failure: HasherFailure | undefined, matches: boolean) => void): void;
   close(): void;
+  /** Jobs answered, and jobs turned away because too many waited, since the start. */
+  readonly stats?: { readonly served: number; readonly refused: number };
 }
 
 /** `busy`: too many wait already; `too-long`: more than bcrypt's 72 bytes; `stopped`: the worker is gone. */

@@ -116,7 +116,8 @@ function parseGates(text: string): ReadonlyMap<string, boolean> {
  * `auto-compaction-retention`: periods in ms (a bare whole number is hours), revisions as a number. @throws ValueError with Go's words.
  */
 export function parseRetention(mode: string, text: string): number {
-  const whole = /^\d+$/.test(text) ? Number(text) : undefined;
+  // What does not fit 64 bits is no number to Go, and then no duration either.
+  const whole = /^\d{1,19}$/.test(text) && BigInt(text) < 1n << 63n ? Number(text) : undefined;
   if (mode === 'revision') {
     if (whole !== undefined) return whole;
   } else if (whole !== undefined) {

@@ -32,6 +32,12 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
       raw.end(unknownHost);
       return;
     }
+    if (foreignOrigin(request, cors)) {
+      log.warn('rejecting HTTP request from a foreign origin', { origin: request.headers.get('origin') ?? '' });
+      raw.head(403, { 'content-type': plainText });
+      raw.end('403 origin not allowed\n');
+      return;
+    }
     const response = withHeaders(raw, corsHeaders(request, cors, anyOrigin));
     if (request.method === 'OPTIONS') {
       response.head(200, {});
@@ -163,8 +169,36 @@ function split(target: string): { path: string; query: URLSearchParams } {
     : { path: target.slice(0, at), query: new URLSearchParams(target.slice(at + 1)) };
 }
 
-/** Host names are compared without their port. */
-function hostAllowed(host: string, whitelist: readonly string[]): boolean {
+/** May this request become a WebSocket? As for other requests that a browser may have been tricked into. */
+export function mayUpgrade(request: HttpRequest, options: Pick<RoutesOptions, 'cors' | 'hostWhitelist' | 'log'>): boolean {
+  const { cors, hostWhitelist, log } = options;
+  const host = request.secure || hostWhitelist.includes('*') || hostAllowed(request.host, hostWhitelist);
+  if (host && !foreignOrigin(request, cors)) return true;
+  log.warn('rejecting WebSocket request', { host: request.host, origin: request.headers.get('origin') ?? '' });
+  return false;
+}
+
+/**
+ * A browser's request for a page of somebody else, where --cors names who may ask. A request without Origin is no browser's; one with that of
+ * this very server is its own page's.
+ */
+function foreignOrigin(request: HttpRequest, cors: readonly string[]): boolean {
+  const origin = request.headers.get('origin');
+  if (origin === undefined || cors.includes('*')) return false;
+  const from = withPort(origin);
+  return from !== withPort(`${request.secure ? 'https' : 'http'}://${request.host}`) && !cors.some((c) => withPort(c) === from);
+}
+
+/** Browsers leave out the port that goes with the scheme; `--cors` wants one. */
+function withPort(origin: string): string {
+  const text = origin.toLowerCase();
+  return /:\d+$/.test(text) ? text : text.startsWith('https:') ? `${text}:443` : text.startsWith('http:') ? `${text}:80` : text;
+}
+
+/** Host names are compared without their port, whatever their case. */
+function hostAllowed(given: string, allowed: readonly string[]): boolean {
+  const host = given.toLowerCase();
+  const whitelist = allowed.map((h) => h.toLowerCase());
   const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : (host.split(':')[0] ?? '');
   return whitelist.includes(name) || whitelist.includes(host);
 }

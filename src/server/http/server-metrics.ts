@@ -484,6 +484,12 @@ export class ServerMetrics {
     gauge('tsetcd_leases', 'Leases.', () => lessor.count);
   }
 
+  bindPasswords(stats: { readonly served: number; readonly refused: number }): void {
+    const r = this.registry;
+    r.read('tsetcd_auth_passwords_checked_total', 'counter', 'Passwords hashed or compared.', () => stats.served);
+    r.read('tsetcd_auth_passwords_refused_total', 'counter', 'Passwords turned away because too many waited.', () => stats.refused);
+  }
+
   bindProcess(p: ProcessFigures): void {
     const r = this.registry;
     r.read('process_cpu_seconds_total', 'counter', 'CPU time of the process.', () => p.cpuSeconds());

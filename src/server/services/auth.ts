@@ -3,7 +3,7 @@ import { InternalRaftRequest, type AuthenticateRequest, type AuthenticateRespons
 import { Auth, type MethodDef } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
 import type { UnaryCall } from '../../wire/call.ts';
-import type { ApplyResult } from '../apply/types.ts';
+import type { ApplyResult, RaftRequest } from '../apply/types.ts';
 import { Proposal, type ServiceContext } from './context.ts';
 
 /** An Authenticate starts over when the auth store changed under it; a client that loses this often is told so. */
@@ -40,7 +40,16 @@ export function registerAuth(context: ServiceContext): void {
   forward(Auth.roleDelete, 'authRoleDelete');
   forward(Auth.roleGrantPermission, 'authRoleGrantPermission');
   forward(Auth.roleRevokePermission, 'authRoleRevokePermission');
-  context.unary(Auth.authenticate, (call) => authenticate(context, call, authenticateAttemptsMax));
+  context.unary(Auth.authenticate, (call) => {
+    const { auth, clock } = context.member;
+    const go = (): void => {
+      if (!call.cancelled) authenticate(context, call, authenticateAttemptsMax);
+    };
+    const wait = auth.enabled ? context.logins.attempt(call.peer.address, call.request.name) : 0;
+    if (wait === undefined) call.fail(errors.requestTooManyRequests);
+    else if (wait > 0) clock.after(wait, go);
+    else go();
+  });
 }
 
 /**
@@ -53,8 +62,11 @@ function authenticate(context: ServiceContext, call: UnaryCall<AuthenticateReque
     if (error !== undefined) return call.fail(error);
     const request = InternalRaftRequest.create();
     request.authenticate = { name: call.request.name, password: call.request.password, simpleToken: '' };
-    member.auth.prepare(request, (refused, prepared) => {
+    const from = call.peer.address;
+    const done = (refused: Status | undefined, prepared: RaftRequest | undefined): void => {
+      if (refused === errors.authFailed) context.logins.failed(from, call.request.name);
       if (refused !== undefined || prepared === undefined) return call.fail(refused ?? errors.authFailed);
+      context.logins.succeeded(from, call.request.name);
       const { revision } = member.auth;
       member.propose(prepared, undefined, {
         complete(failed: Status | undefined, result: ApplyResult | undefined) {
@@ -64,6 +76,7 @@ function authenticate(context: ServiceContext, call: UnaryCall<AuthenticateReque
           else if (result !== undefined) call.replyEncoded(context.frame(result));
         },
       });
-    });
+    };
+    member.auth.prepare(request, done, from);
   });
 }

@@ -9,8 +9,10 @@ import { errors, type Status } from '../../api/status.ts';
 import { must } from '../../base/invariant.ts';
 import type { HandlerTable, Metadata, StreamCall, UnaryCall } from '../../wire/call.ts';
 import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/types.ts';
+import { LoginBackoff } from '../auth/login-backoff.ts';
 import { authorize, isAnonymous, mustHaveRule, type CallScope } from '../auth/rules.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
+import { defaultServiceLimits, type ServiceLimits } from './limits.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 import { WatchTimes } from '../mvcc/watch-times.ts';
 import { HealthState } from './health.ts';
@@ -22,6 +24,7 @@ const utf8Strict = new TextDecoder('utf-8', { fatal: true });
 export interface ServiceDependencies {
   readonly snapshots: SnapshotSource;
   readonly watchTimes?: WatchTimes | undefined;
+  readonly limits?: ServiceLimits | undefined;
 }
 
 /** How a method is treated before its handler runs. */
@@ -50,6 +53,8 @@ export class ServiceContext {
   readonly member: MemberFacade;
   readonly snapshots: SnapshotSource;
   readonly watchTimes: WatchTimes;
+  readonly limits: ServiceLimits;
+  readonly logins: LoginBackoff;
   readonly table: HandlerTable;
   readonly health = new HealthState();
   /** The header's cluster and member id fields. */
@@ -64,6 +69,8 @@ export class ServiceContext {
     this.member = member;
     this.snapshots = dependencies.snapshots;
     this.watchTimes = dependencies.watchTimes ?? new WatchTimes();
+    this.limits = dependencies.limits ?? defaultServiceLimits;
+    this.logins = new LoginBackoff(member.clock);
     this.#authScope = { auth: member.auth, leaseIds: () => member.lessor.list().map((l) => l.id) };
     const ids = Buffer.alloc(22);
     let at = 0;

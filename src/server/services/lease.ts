@@ -6,7 +6,7 @@ import type { UnaryCall } from '../../wire/call.ts';
 import { leaseGrantCostBytes } from '../apply/quota.ts';
 import type { AuthInfo } from '../apply/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
-import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
+import { passes, type ServiceContext, type StreamRequest, type StreamScope } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
 
 /** Keepalives of one stream that wait for their turn; the client is held back beyond it. A client sends one per lease and third of a TTL. */
@@ -15,7 +15,11 @@ const signBit = 1n << 63n;
 
 export function registerLease(context: ServiceContext, quota: QuotaGuard): void {
   const { member } = context;
-  context.unary(Lease.leaseGrant, (call, info) => grant(context, call, info), { check: (call) => quota.admits(call, leaseGrantCostBytes) });
+  context.unary(Lease.leaseGrant, (call, info) => grant(context, call, info), {
+    check: (call) =>
+      passes(call, member.lessor.count >= context.limits.leasesMax ? errors.requestTooManyRequests : undefined) &&
+      quota.admits(call, leaseGrantCostBytes),
+  });
   context.unary(Lease.leaseRevoke, (call, info) => context.propose(call, info, { leaseRevoke: call.request }));
   context.stream(Lease.leaseKeepAlive, (scope) => {
     new KeepAliveSession(context, scope);

@@ -98,6 +98,9 @@ class WatchSession {
     const { key, end } = watchRange(request.key, request.rangeEnd);
     if (end !== undefined && end.length > 0 && compareBytes(key, end) >= 0) return this.#refuse('mvcc: watcher range is empty');
 
+    const { limits } = this.#context;
+    if (this.#stream.size >= limits.watchersPerStreamMax || member.kv.watchers.watcherCount >= limits.watchersMax)
+      return this.#refuse(tooMany);
     const wanted = exactIdOf(request);
     let hubId: number;
     if (typeof wanted === 'number' && wanted >= 0) hubId = wanted;
@@ -242,6 +245,7 @@ class WatchSession {
   }
 }
 
+const tooMany = 'etcdserver: too many watchers';
 const duplicateId = 'mvcc: duplicate watch ID provided on the WatchStream';
 
 /**
