@@ -312,7 +312,7 @@ describe('the JSON gateway', () => {
     fetch(`${ours.url}${path}`, { method: 'POST', body }).then((r) => r.status);
 
   const bodies = ['{', '[]', '"x"', '{"key": 7}', '{"key": "***"}', '\xff\xfe', '{"key":{"a":1}}', '['.repeat(100_000), '{"limit":"x"}'];
-  it('refuses what is not the JSON of the request', async () => {
+  it('S-042: refuses what is not the JSON of the request', async () => {
     for (const body of [...bodies, 'null', '{"a":']) {
       const status = await postJson('/v3/kv/range', body);
       expect(status, body.slice(0, 20)).toBeGreaterThanOrEqual(400);

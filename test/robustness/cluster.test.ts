@@ -180,7 +180,7 @@ describe(`three members (${kills} kills, seed ${seed})`, () => {
     expect((await client.members()).map((m) => m.name).sort()).toEqual(cluster.members.map((m) => m.options.name).sort());
   }, 90_000);
 
-  it('refuses garbage, strangers and wrong ids on the peer port, and serves on', async () => {
+  it('S-044: refuses garbage, strangers and wrong ids on the peer port, and serves on', async () => {
     const target = cluster.member(0);
     const port = target.options.peerPort;
     const id = (await cluster.id(target)).toString(16);

@@ -67,7 +67,7 @@ afterAll(async () => {
 });
 
 describe('members that talk TLS to each other', () => {
-  it('carry on through a rotation of certificates and a restart, and let no stranger in', async () => {
+  it('S-097: carry on through a rotation of certificates and a restart, and let no stranger in', async () => {
     const [a, b, c] = (await cluster(['tsetcd', 'tsetcd', reference('etcd') === undefined ? 'tsetcd' : 'etcd'], 'm', [
       ...['--peer-cert-file', `${live}/peer.pem`, '--peer-key-file', `${live}/peer.key`, '--peer-trusted-ca-file', `${live}/ca.pem`],
       ...['--peer-client-cert-auth', '--peer-cert-allowed-cn', 'member'],

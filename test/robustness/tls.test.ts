@@ -92,7 +92,7 @@ afterAll(async () => {
 });
 
 describe('a member behind TLS', () => {
-  it('serves http, https, unixs and metrics side by side', async () => {
+  it('S-099: serves http, https, unixs and metrics side by side', async () => {
     expect(member.log).toContain('"serving client traffic securely"');
     expect(member.log).toContain('serving client traffic insecurely; this is strongly discouraged!');
     const plain = connect({ endpoints: [member.url] });
@@ -112,7 +112,7 @@ describe('a member behind TLS', () => {
     ['an expired certificate', people.expired, 'x509: certificate has expired or is not yet valid: current time'],
     ['a stranger', people.strange, 'x509: certificate signed by unknown authority'],
     ['a server', people.serverOnly, 'x509: certificate specifies an incompatible key usage'],
-  ])('refuses %s', async (_who, pair, words) => {
+  ])('S-097: refuses %s', async (_who, pair, words) => {
     await expect(client(pair).put('k', 'v')).rejects.toThrow();
     for (const url of [secureUrl, metricsUrl]) await expect(web(url, pair, { path: '/health' })).rejects.toThrow();
     await until('the refusal in the log', () =>
@@ -120,7 +120,7 @@ describe('a member behind TLS', () => {
     );
   });
 
-  it('refuses revoked certificates, and everybody while the list cannot be read', async () => {
+  it('S-007: refuses revoked certificates, and everybody while the list cannot be read', async () => {
     await client(people.revoked).put('k', 'v');
     const { der, pem } = authority.revoke(people.revoked);
     for (const list of [der, pem]) {
@@ -137,7 +137,7 @@ describe('a member behind TLS', () => {
     expect(member.log).toContain('x509: malformed crl');
   });
 
-  it('answers nothing older than TLS 1.2, and logs plain text and floods of broken handshakes as refusals', async () => {
+  it('S-022: answers nothing older than TLS 1.2, and logs plain text and floods of broken handshakes as refusals', async () => {
     const { port } = new URL(secureUrl);
     const hello = (options: object): Promise<string> =>
       new Promise((resolve) => {
@@ -208,7 +208,7 @@ describe('a member behind TLS', () => {
     await client(people.alice).put('k', 'v');
   }, 60_000);
 
-  it('takes the common name for the user, and never for calls through the gateway', async () => {
+  it('S-011: takes the common name for the user, and never for calls through the gateway', async () => {
     const root = client(people.root);
     const mine = Buffer.from('mine').toString('base64');
     const steps: readonly [string, object][] = [

@@ -10,7 +10,7 @@ import { Steps, Subject, type Step } from './steps.ts';
 const count = Number(process.env['TSETCD_AUTH_STEPS'] ?? 700);
 const seed = Number(process.env['TSETCD_SEED'] ?? 11);
 
-describe.skipIf(reference('etcd') === undefined)('auth beside a real etcd', () => {
+describe.skipIf(reference('etcd') === undefined)('S-083, S-096: auth beside a real etcd', () => {
   const members: (MemberProcess & { remove(): Promise<void> })[] = [];
   const channels: Channel[] = [];
   const subjects: Subject[] = [];

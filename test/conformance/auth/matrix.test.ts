@@ -277,7 +277,7 @@ function backToBytes(_key: string, value: unknown): unknown {
   return value;
 }
 
-describe('the table of rules (S-001, S-049)', () => {
+describe('S-001, S-003, S-006, S-049: the table of rules', () => {
   const servers: Server[] = [];
   afterAll(async () => {
     for (const s of servers) {

@@ -89,7 +89,7 @@ describe.each(combinations)('%s server, %s channel', (binding, kind) => {
     expect((await channel.unary(KV.range, range('twice'))).count).toBe(1);
   });
 
-  it.each([0, 1, 100, 16_370, 16_384, 65_535, 70_000, 1_000_000, 5_000_000])('carries answers of %i bytes', async (n) => {
+  it.each([0, 1, 100, 16_370, 16_384, 65_535, 70_000, 1_000_000, 5_000_000])('S-021: carries answers of %i bytes', async (n) => {
     for (const verb of ['big', 'parts']) {
       const response = await channel.unary(KV.range, range(`${verb}:${n}`));
       expect(response.kvs[0]?.value.length).toBe(n);

@@ -293,7 +293,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     channel.close();
   });
 
-  it('closes connections that say nothing, or not enough, in time', async () => {
+  it('S-033: closes connections that say nothing, or not enough, in time', async () => {
     await start({ limits: { handshakeMs: 150, headersMs: 200 } });
     const lines = ['', 'PRI * HT', 'GET / HTTP/1.1\r\nHost:', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'];
     const sockets = lines.map((text) => {
@@ -307,7 +307,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     await until(() => server.listener.connections === 0);
   });
 
-  it('closes TLS connections that never begin their handshake', async () => {
+  it('S-005: closes TLS connections that never begin their handshake', async () => {
     await start({ tls: { options: { cert: ca.cert, key: ca.key } }, limits: { handshakeMs: 150, handshakesPerAddressMax: 20 } });
     const sockets: Socket[] = [];
     for (let i = 0; i < 50; i++) {
@@ -338,7 +338,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     channel.close();
   });
 
-  it('caps connections', async () => {
+  it('S-005, S-116: caps connections', async () => {
     await start({ limits: { connectionsMax: 3 } });
     const sockets = Array.from({ length: 6 }, () => {
       const socket = connectTcp(server.port, '127.0.0.1');
@@ -363,7 +363,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     session.destroy();
   });
 
-  it('refuses HTTP/1.1 headers without end', async () => {
+  it('S-033: refuses HTTP/1.1 headers without end', async () => {
     await start();
     const answer = await new Promise<string>((resolve) => {
       const socket = connectTcp(server.port, '127.0.0.1', () =>

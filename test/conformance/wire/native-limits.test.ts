@@ -160,7 +160,7 @@ describe('native connection', () => {
     expect(socket.take().length).toBe(3);
   });
 
-  it('copies a message in a million pieces together', () => {
+  it('S-063: copies a message in a million pieces together', () => {
     open({ controlFramesBurst: 1e9 });
     const put = grpcFields(KV.put.path);
     const body = message(KV.put.request.encode({ key: Buffer.from('k'), value: Buffer.alloc(200_000) }));
@@ -193,7 +193,7 @@ describe('native connection', () => {
     expect(socket.take().filter((f) => f.id === 5).length).toBe(3);
   });
 
-  it('caps concurrent streams', () => {
+  it('S-070: caps concurrent streams', () => {
     open({ concurrentStreamsMax: 3 });
     for (let id = 1; id <= 9; id += 2) send(call(id, `hang:${id}`));
     const frames = socket.take();
@@ -213,7 +213,7 @@ describe('native connection', () => {
     ['resets of a stream that has ended', (i: number) => [...(i === 0 ? [call(1, 'abc')] : []), frame(RST, 0, 1, u32(8))]],
     ['streams that break the rules', (i: number) => [headers(i * 2 + 1, END_HEADERS), frame(WINDOW, 0, i * 2 + 1, u32(0))]],
     ['malformed requests', (i: number) => [headers(i * 2 + 1, 5, [[':method', 'GET']])]],
-  ] as const)('ends a flood of %s with ENHANCE_YOUR_CALM', (_name, make) => {
+  ] as const)('S-060, S-062: ends a flood of %s with ENHANCE_YOUR_CALM', (_name, make) => {
     let frames: Frame[] = [];
     let i = 0;
     for (; i < 20_000 && goaway(frames) === undefined; i++) {
@@ -227,7 +227,7 @@ describe('native connection', () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it('ends a flood of empty DATA frames', () => {
+  it('S-062: ends a flood of empty DATA frames', () => {
     send(headers(1, END_HEADERS, grpcFields(Watch.watch.path)));
     let frames: Frame[] = [];
     for (let i = 0; i < 5_000 && goaway(frames) === undefined; i++) {
@@ -246,7 +246,7 @@ describe('native connection', () => {
     }
   });
 
-  it('ends endless header blocks', () => {
+  it('S-061: ends endless header blocks', () => {
     send(frame(HEADERS, END_STREAM, 1, block(range)));
     let frames: Frame[] = [];
     let i = 0;
@@ -276,7 +276,7 @@ describe('native connection', () => {
     expect(frames.filter((f) => f.id === 5).length).toBe(3);
   });
 
-  it('never unpacks a table bomb', () => {
+  it('S-061: never unpacks a table bomb', () => {
     // One entry of 4 KB, named a thousand times in one block.
     const bomb = Buffer.concat([
       block(range),
@@ -293,7 +293,7 @@ describe('native connection', () => {
     expect(goaway(socket.take())).toBeUndefined();
   });
 
-  it('wants preface, headers and bodies in time', async () => {
+  it('S-033: wants preface, headers and bodies in time', async () => {
     const quiet = new FakeSocket();
     binding.accept(quiet.duplex, undefined, { address: 'q', commonName: undefined, viaGateway: false }, false);
     quiet.emit('data', preface);
@@ -328,7 +328,7 @@ describe('native connection', () => {
     expect(reset(socket.take(), 3)).toBe(0);
   });
 
-  it('polices pings as grpc-go does', () => {
+  it('S-073: polices pings as grpc-go does', () => {
     const ping = frame(PING, 0, 0, Buffer.from('12345678'));
     send(ping);
     expect(socket.take()[0]).toMatchObject({ type: PING, flags: 1, payload: Buffer.from('12345678') });
@@ -358,7 +358,7 @@ describe('native connection', () => {
     expect(goaway(socket.take())).toBeUndefined();
   });
 
-  it('pings a silent client and gives it up', async () => {
+  it('S-073: pings a silent client and gives it up', async () => {
     send(call(1, 'hang:k'));
     socket.take();
     clock.advance(7_201_000);
@@ -373,7 +373,7 @@ describe('native connection', () => {
     expect(seen.cancels).toEqual(['hang:k']);
   });
 
-  it('holds back output for a slow socket, then cuts it', async () => {
+  it('S-062: holds back output for a slow socket, then cuts it', async () => {
     send(frame(SETTINGS, 0, 0, Buffer.concat([Buffer.from([0, 4]), u32(2_000_000_000)])), frame(WINDOW, 0, 0, u32(2_000_000_000)));
     socket.blocked = true;
     send(headers(1, END_HEADERS, grpcFields(KV.rangeStream.path)), frame(DATA, END_STREAM, 1, ask('n:1000:20000')));
@@ -401,7 +401,7 @@ describe('native connection', () => {
     expect(seen.cancels).toEqual(['rangeStream']);
   });
 
-  it('puts off calls while answers of the connection wait', async () => {
+  it('S-111: puts off calls while answers of the connection wait', async () => {
     open({ connectionHighWaterBytes: 1_000_000 });
     send(call(1, 'big:2000000'), call(3, 'abc'), headers(5, END_HEADERS), frame(DATA, END_STREAM, 5, ask('abcd')));
     expect(seen.calls.length).toBe(1);
@@ -449,7 +449,7 @@ describe('native connection', () => {
     expect(socket.ended).toBe(true);
   });
 
-  it('cancels everything when the socket closes', () => {
+  it('S-068: cancels everything when the socket closes', () => {
     send(call(1, 'hang:x'), headers(3, END_HEADERS, grpcFields(Watch.watch.path)));
     socket.destroy();
     expect(seen.cancels).toEqual(['hang:x', 'watch']);

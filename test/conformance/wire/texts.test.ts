@@ -311,7 +311,7 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     expect(kvs).toEqual(expect.arrayContaining(['a-bin=0001', 'b-bin=0001', 'b-bin=ff']));
   });
 
-  it('stays up through all of it', async () => {
+  it('S-064, S-065, S-066, S-067: stays up through all of it', async () => {
     await until(() => server.grpc.openCalls === 0);
     expect((await call({}, key, false)).code).toBe(0);
   });

@@ -129,7 +129,7 @@ describe('generated codecs', () => {
     }
   });
 
-  it('keep 64-bit ids exact and saturate counters', () => {
+  it('S-084: keep 64-bit ids exact and saturate counters', () => {
     const id = 0xfedcba9876543210n;
     const h = etcdserverpb.ResponseHeader.decode(etcdserverpb.ResponseHeader.encode({ memberId: id, revision: -1 }));
     expect(h.memberId).toBe(id);
@@ -158,7 +158,7 @@ describe('generated codecs', () => {
     expect(refused).toBeGreaterThan(1000);
   });
 
-  it('bound the nesting depth', () => {
+  it('S-082: bound the nesting depth', () => {
     // A txn inside a txn inside a txn …: field 2 (success) holding field 4 (request_txn).
     let body: Buffer = Buffer.alloc(0);
     const wrap = (tag: number, b: Buffer): Buffer => {

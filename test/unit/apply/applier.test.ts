@@ -81,7 +81,7 @@ describe('a txn that no member should have proposed', () => {
 });
 
 describe('quota', () => {
-  it('costs as etcd reckons', () => {
+  it('S-032: costs as etcd reckons', () => {
     expect(putCost({ key: bytes('abc'), value: bytes('12345') } as never)).toBe(264);
     const p = { requestPut: { key: bytes('k'), value: bytes('v') } };
     const d = { requestDeleteRange: { key: bytes('k') } };
@@ -100,7 +100,7 @@ describe('quota', () => {
     expect(new BackendQuota(1000, { sizeBytes: 5000 }).available(0)).toBe(true);
   });
 
-  it('lets the write happen at apply, and answers with the error', () => {
+  it('S-115: lets the write happen at apply, and answers with the error', () => {
     const m = new MiniMember({ quotaBytes: 400 });
     expect(m.apply(put('a', 'x'.repeat(200))).error).toBe(errors.noSpace);
     expect(Object.keys(content(m))).toEqual(['a']);

@@ -120,7 +120,7 @@ describe('what a request needs', () => {
   const info: AuthInfo = { username: 'u', revision: store.revision };
   const denied = (r: RaftRequest): boolean => store.check(info, r) === errors.permissionDenied;
 
-  it('is found at any depth of a txn, in compares and both branches', () => {
+  it('S-002: is found at any depth of a txn, in compares and both branches', () => {
     let inside: NonNullable<NonNullable<RaftRequest['txn']>['success']>[number] = { requestPut: { key: bytes('z') } };
     for (let depth = 0; depth < 10; depth++) {
       expect(denied({ txn: { success: [inside] } })).toBe(true);
@@ -133,7 +133,7 @@ describe('what a request needs', () => {
     expect(denied({ txn: { success: [{ requestTxn: { success: [{ requestPut: { key: bytes('b') } }] } }] } })).toBe(false);
   });
 
-  it('is read the same way as the store reads ranges', () => {
+  it('S-004: is read the same way as the store reads ranges', () => {
     const range = (key: string, end: Uint8Array): boolean => denied({ range: { key: bytes(key), rangeEnd: end } });
     expect(range('a', bytes('m'))).toBe(false);
     expect(range('a', bytes('m\0'))).toBe(true);
@@ -144,7 +144,7 @@ describe('what a request needs', () => {
     expect(range('m', emptyBytes)).toBe(true);
   });
 
-  it('covers the keys of a lease that a put would join', () => {
+  it('S-003, S-006: covers the keys of a lease that a put would join', () => {
     const m = new MiniMember();
     withUsers(m.auth);
     m.apply({ leaseGrant: { ID: 5n, TTL: 60 } }, m.auth.rootInfo());
@@ -162,7 +162,7 @@ describe('what a request needs', () => {
 });
 
 describe('a denied entry', () => {
-  it('leaves no trace but the index', () => {
+  it('S-046: leaves no trace but the index', () => {
     const m = new MiniMember();
     withUsers(m.auth);
     const before = m.kv.currentRev;
@@ -175,7 +175,7 @@ describe('a denied entry', () => {
 });
 
 describe('auth state', () => {
-  it('is there after a restart and after a received snapshot', () => {
+  it('S-046, S-047: is there after a restart and after a received snapshot', () => {
     const backend = new ModelBackend();
     const first = withUsers(makeStore({ backend }));
     const again = makeStore({ backend });
@@ -219,7 +219,7 @@ describe('auth state', () => {
 });
 
 describe('entries that old members may have written', () => {
-  it('are refused or passed over, never trusted', () => {
+  it('S-041: are refused or passed over, never trusted', () => {
     const store = makeStore();
     const run = (r: RaftRequest): Status | undefined => store.apply(InternalRaftRequest.decode(InternalRaftRequest.encode(r))).error;
     expect(run({ authUserAdd: { name: 'plain', password: 'secret' } })).toBeUndefined();
@@ -237,7 +237,7 @@ describe('entries that old members may have written', () => {
   });
 });
 
-describe('who a call is from', () => {
+describe('S-011, S-034: who a call is from', () => {
   const store = withUsers(makeStore({ certificateUsers: true }));
   const now = store.revision;
   const metadata = (entries: Record<string, string[]>): Map<string, string[]> => new Map(Object.entries(entries));
@@ -268,7 +268,7 @@ describe('who a call is from', () => {
 });
 
 describe('passwords', () => {
-  it('reach neither entries nor logs', () => {
+  it('S-008, S-009: reach neither entries nor logs', () => {
     const lines: string[] = [];
     const write = (message: string, fields?: object): void => void lines.push(message + JSON.stringify(fields));
     const log: Log = { ...silentLog, info: write, warn: write, error: write, debug: write, named: () => log };
@@ -287,7 +287,7 @@ describe('passwords', () => {
     expect([...entries, ...lines].join('\n')).not.toContain('secret');
   });
 
-  it('of unknown users cost as much as of known ones', () => {
+  it('S-092: of unknown users cost as much as of known ones', () => {
     const compared: string[] = [];
     const hasher: PasswordHasher = { ...plainHasher, compare: (p, h, done) => (compared.push(h), plainHasher.compare(p, h, done)) };
     const store = withUsers(makeStore({ hasher }));

@@ -32,7 +32,7 @@ describe('simple tokens', () => {
     expect(tokens.info(token, 9)).toEqual({ username: 'u', revision: 9 });
   });
 
-  it('use all letters alike', () => {
+  it('S-094: use all letters alike', () => {
     const tokens = new SimpleTokens({ clock: new TestClock(), random: new SeededRandom(2), ttlMs: 1 });
     const counts = new Map<string, number>();
     const rounds = 20_000;
@@ -59,7 +59,7 @@ describe('simple tokens', () => {
     expect(tokens.info(token, 1)).toBeUndefined();
   });
 
-  it('go with their user and when auth is disabled', () => {
+  it('S-094: go with their user and when auth is disabled', () => {
     const { tokens } = make();
     const u = tokens.assign({ username: 'u', index: 1, prefix: 'a' }).token();
     const v = tokens.assign({ username: 'v', index: 1, prefix: 'b' }).token();
@@ -144,7 +144,7 @@ describe('JWTs', () => {
     expect(tokens.info(token.slice(0, -8))).toBeUndefined();
   });
 
-  it('take no other method than the configured one', () => {
+  it('S-038: take no other method than the configured one', () => {
     const publicPem = pem(rsa.publicKey, 'spki');
     const part = (o: object): string => Buffer.from(JSON.stringify(o)).toString('base64url');
     const claims = part({ username: 'root', revision: 1, exp: 1_900_000_000 });
@@ -163,7 +163,7 @@ describe('JWTs', () => {
     expect(make('PS256').info(make('RS256').assign({ username: 'root', revision: 1 }).token())).toBeUndefined();
   });
 
-  it('need each claim, of its kind', async () => {
+  it('S-036: need each claim, of its kind', async () => {
     const tokens = make('HS256');
     const sign = (claims: Record<string, unknown>): Promise<string> =>
       new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret);
@@ -185,7 +185,7 @@ describe('JWTs', () => {
       ).toBeUndefined();
   });
 
-  it('are not looked at when they are no tokens', () => {
+  it('S-037: are not looked at when they are no tokens', () => {
     const tokens = make('HS256');
     for (const text of ['', '.', '..', '...', 'a.b', 'a.b.c', 'a.b.c.d', '.'.repeat(1 << 20), 'x'.repeat(1 << 20), 'ä.ö.ü']) {
       expect(tokens.info(text)).toBeUndefined();

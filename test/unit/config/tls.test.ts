@@ -13,7 +13,7 @@ function build(argv: readonly string[]) {
 const secure = ['--listen-client-urls=https://127.0.0.1:1', '--advertise-client-urls=https://127.0.0.1:1'];
 
 describe('TLS flags', () => {
-  it('offers forward secrecy and authenticated encryption alone by default', () => {
+  it('S-022: offers forward secrecy and authenticated encryption alone by default', () => {
     const names = cipherList([]).split(':');
     expect(names.every((n) => /^(TLS_|ECDHE-)/.test(n) && /GCM|CHACHA20/.test(n))).toBe(true);
     for (const name of names) expect(getCiphers()).toContain(name.toLowerCase());
@@ -43,7 +43,7 @@ describe('TLS flags', () => {
     expect(config.cipherList.split(':').at(-1)).toBe('ECDHE-ECDSA-AES128-GCM-SHA256');
   });
 
-  it('says what it leaves aside', () => {
+  it('S-099: says what it leaves aside', () => {
     const { remarks, config } = build(['--cert-file=c', '--key-file=k', '--client-cert-auth', '--auto-tls', '--tls-max-version=TLS1.2']);
     expect(remarks.map((r) => r.message)).toEqual(
       expect.arrayContaining([

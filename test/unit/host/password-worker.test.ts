@@ -32,7 +32,7 @@ describe('the bcrypt worker', () => {
     expect((await hash(w, 'pässword')).hash).not.toBe(made.hash);
   });
 
-  it('knows hashes that Go’s library made', async () => {
+  it('S-090: knows hashes that Go’s library made', async () => {
     const w = make();
     const byEtcd = '$2a$10$yE/jr55U2ezL2Aj9PMncpe/jOtuQpm5rhJSDFrT8ZETaKfOCYrZ8q';
     expect(await compare(w, 'x', byEtcd)).toBe(true);
@@ -40,13 +40,13 @@ describe('the bcrypt worker', () => {
     expect(await compare(w, 'anything', 'not a hash')).toBe(false);
   });
 
-  it('refuses what bcrypt would cut', async () => {
+  it('S-090: refuses what bcrypt would cut', async () => {
     const w = make();
     expect((await hash(w, 'x'.repeat(72))).failure).toBeUndefined();
     expect((await hash(w, 'x'.repeat(73))).failure).toBe('too-long');
   });
 
-  it('turns away at once what does not fit the queue', async () => {
+  it('S-091: turns away at once what does not fit the queue', async () => {
     const w = make(2);
     const running = [hash(w, 'a'), hash(w, 'b')];
     const refused = await hash(w, 'c');

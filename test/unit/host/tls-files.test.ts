@@ -88,7 +88,7 @@ describe('revocation lists', () => {
     for (const path of [pem, der]) expect([...revokedSerials(readFileSync(path))]).toEqual([serial(b.cert)]);
   });
 
-  it('of any broken form are refused or read, never more', () => {
+  it('S-007: of any broken form are refused or read, never more', () => {
     const whole = readFileSync(authority.revoke().der);
     const random = new SeededRandom(7);
     const below = (n: number): number => Math.floor(random.float() * n);
@@ -108,7 +108,7 @@ describe('revocation lists', () => {
 });
 
 describe('self-made certificates', () => {
-  it('name their hosts, are private, last as asked, and are used again until they expire', async () => {
+  it('S-098: name their hosts, are private, last as asked, and are used again until they expire', async () => {
     const dir = `${place.dir}/made`;
     const now = Date.now();
     const paths = await selfSigned(dir, ['127.0.0.1:2379', '[::1]:2379', 'localhost:1', 'localhost:1'], 2, silentLog, now);

@@ -76,7 +76,7 @@ describe('the JSON reader', () => {
       }, bad).toThrow(JsonError);
   });
 
-  it('bounds nesting', () => {
+  it('S-082, S-117: bounds nesting', () => {
     expect(() => new JsonReader('['.repeat(5000)).next()).toThrow('exceeded max depth');
   });
 });

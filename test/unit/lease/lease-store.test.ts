@@ -261,7 +261,7 @@ describe('after a received snapshot', () => {
 });
 
 describe('a hundred thousand leases', () => {
-  it('are granted, renewed and ended well within the time of a test', () => {
+  it('S-113: are granted, renewed and ended well within the time of a test', () => {
     const b = new Bench({ backend: { put() {}, delete() {}, eachValue() {} } as unknown as ModelBackend });
     for (let i = 1; i <= 100_000; i++) b.store.grant(BigInt(i), 60);
     for (let i = 1; i <= 100_000; i++) b.store.renew(BigInt(i));

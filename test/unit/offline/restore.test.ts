@@ -124,7 +124,7 @@ describe('restore', () => {
     backend.abandon();
   });
 
-  it('refuses altered, cut and foreign files', async () => {
+  it('S-121: refuses altered, cut and foreign files', async () => {
     const flipped = await problem({}, (b) => {
       b[5000] = (b[5000] as number) ^ 4;
       return b;

@@ -81,7 +81,7 @@ describe('message stream', () => {
     expect(readAll('message', bytes, () => 1 + (random.u32() % 500)).map(plain)).toEqual(sent.map(plain));
   });
 
-  it('refuses lengths beyond its limit, and what is no message', () => {
+  it('S-031: refuses lengths beyond its limit, and what is no message', () => {
     const huge = Buffer.alloc(8);
     huge.writeBigUInt64BE(512n * 1024n * 1024n + 1n);
     expect(() => decoderOf('message', ends).push(huge, () => {})).toThrow(FrameError);

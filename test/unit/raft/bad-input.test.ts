@@ -55,7 +55,7 @@ function randomMessage(): Message {
   });
 }
 
-test('random messages, in every role', () => {
+test('S-045: random messages, in every role', () => {
   for (let round = 0; round < 400; round++) {
     const flag = (bit: number): boolean => ((round >> bit) & 1) === 1;
     const node = new RawNode(

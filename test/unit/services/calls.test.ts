@@ -11,7 +11,7 @@ const key = utf8('k');
 const openEnd = new Uint8Array(1);
 
 describe('admission', () => {
-  it('refuses a client version that is no text', async () => {
+  it('S-039: refuses a client version that is no text', async () => {
     const { channel } = new Services();
     const metadata = { 'client-api-version': '\xff\xfe' };
     expect(await refusal(channel.unary(KV.range, { key }, { metadata }))).toEqual(errors.invalidClientAPIVersion);
@@ -66,7 +66,7 @@ describe('headers', () => {
 });
 
 describe('range', () => {
-  it('of very many rows comes whole, built over several turns', async () => {
+  it('S-085: of very many rows comes whole, built over several turns', async () => {
     const services = new Services();
     const n = 20_000;
     const txn = services.member.kv.write();
@@ -118,7 +118,7 @@ describe('range', () => {
 });
 
 describe('requests that end a real etcd', () => {
-  it('are refused before they are proposed', async () => {
+  it('S-040: are refused before they are proposed', async () => {
     const { channel, member } = new Services();
     const before = member.appliedIndex;
     expect(await refusal(channel.unary(Maintenance.alarm, { action: 3 }))).toEqual(errors.unknownAlarmAction);

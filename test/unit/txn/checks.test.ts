@@ -25,7 +25,7 @@ describe('limits of operations', () => {
     expect(check([put('a'), put('b')], [put('a'), put('b'), put('c')], 3)).toBeUndefined();
   });
 
-  it('hold against deep nesting', () => {
+  it('S-032: hold against deep nesting', () => {
     let op: Op = put('a');
     for (let i = 0; i < 127; i++) op = nested([op]);
     expect(check([op])).toBeUndefined();

@@ -34,7 +34,7 @@ describe('RangeSet', () => {
     expect(set.has('\0')).toBe(false);
   });
 
-  it('agrees with a plain list on random ranges', () => {
+  it('S-095: agrees with a plain list on random ranges', () => {
     const random = new SeededRandom(11);
     let wrong = 0;
     const letter = (): string => String.fromCharCode(97 + (random.u32() % 20));

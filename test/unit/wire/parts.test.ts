@@ -35,7 +35,7 @@ describe('message reader', () => {
     }
   });
 
-  it('stops at a length above the limit before it keeps anything', () => {
+  it('S-066: stops at a length above the limit before it keeps anything', () => {
     const reader = new MessageReader();
     reader.push(Buffer.from([0, 255, 255, 255, 255]));
     expect(reader.next(1_000)).toBe(true);

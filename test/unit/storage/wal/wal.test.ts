@@ -68,7 +68,7 @@ describe('record writer', () => {
     expect(Buffer.from(writer.bytes.subarray(0, writer.length)).equals(want)).toBe(true);
   });
 
-  test('a reused buffer leaves no old bytes in padding', () => {
+  test('S-088: a reused buffer leaves no old bytes in padding', () => {
     const writer = new RecordWriter(4096);
     writer.record(RecordType.metadata, Buffer.alloc(3000, 0xff));
     writer.reset();
@@ -496,7 +496,7 @@ describe('a failing disk', () => {
   });
 });
 
-describe('content that cannot stand where it stands', () => {
+describe('S-016: content that cannot stand where it stands', () => {
   /** A log made of these records, the crc chain in order. */
   function logOf(build: (w: RecordWriter) => void): ReturnType<typeof machine> {
     const m = machine();
