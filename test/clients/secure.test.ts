@@ -63,7 +63,7 @@ describe('tsetcd cert', () => {
     expect(bad.stdout).toContain('the key is not the one of the certificate');
     expect((await tsetcd('cert', 'issue', 'm1', '--dir', pki, '--host', 'x')).stderr).toContain('is there already');
     expect((await tsetcd('cert', 'issue', 'x', '--dir', pki, '--for', 'everybody')).code).toBe(128);
-    expect((await tsetcd('__complete', 'cert', '')).stdout).toMatch(/check\t[\s\S]*init\t[\s\S]*issue\t/);
+    expect((await tsetcd('__complete', 'cert', '')).stdout).toMatch(/init\t[\s\S]*issue\t[\s\S]*check\t/);
     expect((await tsetcd('__complete', 'cert', 'issue', '--for', '')).stdout).toMatch(/member[\s\S]*client[\s\S]*server/);
   });
 });
