@@ -1,6 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
+const source = (file: string): string => new URL(`./src/${file}`, import.meta.url).pathname;
+
 export default defineConfig({
+  // The examples import the package by its name.
+  resolve: {
+    alias: [
+      { find: /^tsetcd$/, replacement: source('client/index.ts') },
+      { find: /^tsetcd\/server$/, replacement: source('server/embed.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/data/**', 'test/reference/**', 'node_modules/**'],

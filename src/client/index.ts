@@ -42,4 +42,4 @@ export type { CallOptions } from '../wire/channel.ts';
 export { Code, errors, RpcError, type ErrorName, type Status } from '../api/status.ts';
 export * as rpc from '../api/gen/methods.ts';
 export type { KeyValue, Event } from '../api/gen/mvccpb.ts';
-export { prefixEnd } from '../base/bytes.ts';
+export { prefixEnd, utf8Text } from '../base/bytes.ts';
