@@ -124,9 +124,16 @@ export class TlsFiles {
     };
   }
 
-  /** After the handshake of a connection this member opened: a text refuses the server, whose certificate is revoked. */
+  /**
+   * After the handshake of a connection this member opened: a text refuses the server, whose certificate is revoked or not for one of the allowed
+   * names.
+   */
   verifyServer(socket: TLSSocket): string | undefined {
-    return this.#revocation(socket.getPeerX509Certificate());
+    // In this order: on a client's side Node gives the certificate away with the object, and knows none afterwards.
+    const common = commonNames(socket);
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate !== undefined && !this.#hasAllowedName(common, certificate)) return notAllowed;
+    return this.#revocation(certificate);
   }
 
   #current(): Material {
@@ -190,12 +197,16 @@ export class TlsFiles {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return "tls: client didn't provide a certificate";
     if (!socket.authorized) return `tls: failed to verify certificate: ${chainWords(socket, certificate)}`;
-    const { allowedCommonNames, allowedHostnames } = this.#o;
-    if (allowedCommonNames.length > 0 && !commonNames(socket).some((n) => allowedCommonNames.includes(n))) return notAllowed;
-    if (allowedHostnames.length > 0 && !allowedHostnames.some((n) => names(certificate, n))) return notAllowed;
+    if (!this.#hasAllowedName(commonNames(socket), certificate)) return notAllowed;
     const revoked = this.#revocation(certificate);
     if (revoked !== undefined || sanLookup === undefined) return revoked;
     return sanMismatch(certificate, socket.remoteAddress, sanLookup);
+  }
+
+  #hasAllowedName(common: readonly string[], certificate: X509Certificate): boolean {
+    const { allowedCommonNames, allowedHostnames } = this.#o;
+    if (allowedCommonNames.length > 0 && !common.some((n) => allowedCommonNames.includes(n))) return false;
+    return allowedHostnames.length === 0 || allowedHostnames.some((n) => names(certificate, n));
   }
 
   #revocation(certificate: X509Certificate | undefined): string | undefined {

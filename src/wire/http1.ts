@@ -16,6 +16,8 @@ export interface Http1Options {
 export class Http1Binding {
   readonly #server: Server;
   readonly #options: Http1Options;
+  /** The response begun last on each connection. */
+  readonly #latest = new WeakMap<Duplex, ServerResponse>();
 
   constructor(options: Http1Options) {
     this.#options = options;
@@ -58,6 +60,7 @@ export class Http1Binding {
     const socket = req.socket;
     const request = new Http1Request(req, this.#options.peerOf(socket), this.#options.secureOf(socket));
     const response = new Http1Response(res);
+    this.#latest.set(socket, res);
     res.on('close', () => {
       if (!res.writableFinished) request.abort();
     });
@@ -68,14 +71,52 @@ export class Http1Binding {
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const upgrade = this.#options.upgrade;
-    if (upgrade === undefined) {
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    if (upgrade === undefined || req.method === 'CONNECT' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+      this.#stay(req, socket, head);
       return;
     }
     socket.on('error', () => {});
     upgrade(new Http1Request(req, this.#options.peerOf(socket), this.#options.secureOf(socket)), socket, head);
   }
+
+  /**
+   * A protocol that is not served here (`curl --http2` offers h2c) is no more than an offer: the request is answered as if it had not been made.
+   * Node has given the connection up by now, so it begins anew, with the same request in front.
+   */
+  #stay(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (req.method === 'CONNECT') {
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    let text = `${req.method} ${req.url} HTTP/${req.httpVersion}\r\n`;
+    for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
+      const name = req.rawHeaders[i] as string;
+      let value = req.rawHeaders[i + 1] as string;
+      if (/^(upgrade|http2-settings)$/i.test(name)) continue;
+      if (/^connection$/i.test(name)) {
+        value = value
+          .split(',')
+          .filter((token) => !upgradeTokens.has(token.trim().toLowerCase()))
+          .join(',');
+        if (value.trim() === '') continue;
+      }
+      text += `${name}: ${value}\r\n`;
+    }
+    const anew = (): void => {
+      if (socket.destroyed) return;
+      socket.unshift(Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), head]));
+      this.accept(socket);
+      socket.resume();
+    };
+    // Answers keep their order: one to an earlier request of a pipeline goes first.
+    const earlier = this.#latest.get(socket);
+    if (earlier === undefined || earlier.writableFinished || earlier.destroyed) anew();
+    else earlier.once('close', anew);
+  }
 }
+
+/** Tokens of a Connection header that ask for another protocol. */
+const upgradeTokens: ReadonlySet<string> = new Set(['upgrade', 'http2-settings']);
 
 class Http1Request implements HttpRequest {
   readonly method: string;

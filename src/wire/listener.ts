@@ -22,6 +22,7 @@ import { Http2Binding } from './http2-server.ts';
 import type { HttpHandler, UpgradeHandler } from './http.ts';
 import { NativeBinding } from './native-server.ts';
 import type { GrpcServer } from './server-call.ts';
+import { secretOf, serverAlert } from './tls-alert.ts';
 import { handshakeError } from './tls-words.ts';
 
 export interface ListenAddress {
@@ -47,6 +48,8 @@ export interface ListenerOptions {
   readonly http: HttpHandler;
   readonly upgrade?: UpgradeHandler | undefined;
   readonly tls?: ListenerTls | undefined;
+  /** With `tls`: plain text is served as well; the first byte tells. */
+  readonly plainToo?: boolean | undefined;
   /** Who connects here, as the log says it; clients by default. */
   readonly endpoint?: 'client' | 'peer' | undefined;
   /** Which HTTP/2 binding serves; our own by default. */
@@ -178,18 +181,32 @@ export class Listener {
       this.#sockets.delete(socket);
     });
     if (this.#tls === undefined) this.#sniff(socket, settled);
-    else {
-      try {
-        const fresh = this.#options.tls?.refresh?.();
-        if (fresh !== undefined) this.#tls.setSecureContext(fresh);
-      } catch (error) {
-        this.#log.warn('failed to load TLS files', { error: (error as Error).message });
-        socket.destroy();
-        return;
-      }
-      pendingTls.set(socket, settled);
-      this.#tls.emit('connection', socket);
+    else if (this.#options.plainToo === true) this.#sniffTls(socket, settled, this.#tls);
+    else this.#acceptTls(socket, settled, this.#tls);
+  }
+
+  #acceptTls(socket: Socket, settled: () => void, server: TlsServer): void {
+    try {
+      const fresh = this.#options.tls?.refresh?.();
+      if (fresh !== undefined) server.setSecureContext(fresh);
+    } catch (error) {
+      this.#log.warn('failed to load TLS files', { error: (error as Error).message });
+      socket.destroy();
+      return;
     }
+    pendingTls.set(socket, settled);
+    server.emit('connection', socket);
+  }
+
+  /** A TLS client begins with a handshake record; no HTTP does. */
+  #sniffTls(socket: Socket, settled: () => void, server: TlsServer): void {
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      socket.unshift(chunk);
+      if (chunk[0] === handshakeRecord) this.#acceptTls(socket, settled, server);
+      else this.#sniff(socket, settled);
+    });
+    socket.resume();
   }
 
   /** The accepted socket under a TLS socket. The TLS socket keeps it, but Node has no public name for it: peers' addresses will do as well. */
@@ -220,6 +237,12 @@ export class Listener {
       handshakeTimeout: this.#options.grpc.limits.handshakeMs,
     });
     server.on('secureConnection', (socket) => this.#secured(socket, tls));
+    if (tls.verify !== undefined) {
+      server.on('keylog', (line: Buffer, socket: TLSSocket) => {
+        const secret = secretOf(line, 'SERVER');
+        if (secret !== undefined) alertSecrets.set(socket, secret);
+      });
+    }
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       this.#rejected(socket, handshakeError(error), {});
       socket.destroy();
@@ -228,7 +251,11 @@ export class Listener {
   }
 
   #secured(socket: TLSSocket, tls: ListenerTls): void {
-    socket.on('error', () => socket.destroy());
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // With TLS 1.3 a client that refuses our certificate says so when the handshake is over here.
+      if (error.code?.includes('_ALERT_') === true) this.#rejected(socket, handshakeError(error), {});
+      socket.destroy();
+    });
     const raw = this.#rawOf(socket);
     const settled = raw === undefined ? undefined : pendingTls.get(raw);
     let refused: ReturnType<NonNullable<ListenerTls['verify']>>;
@@ -242,12 +269,32 @@ export class Listener {
       if (reason !== undefined) {
         const verified = socket.authorized ? namesOf(socket.getPeerX509Certificate()?.subjectAltName) : {};
         this.#rejected(socket, reason, verified);
-        socket.destroy();
-      } else this.#serve(socket, settled);
+        this.#alert(socket, raw);
+      } else {
+        alertSecrets.delete(socket);
+        this.#serve(socket, settled);
+      }
     };
     if (refused instanceof Promise)
       refused.then(decide, (error: unknown) => decide(error instanceof Error ? error.message : String(error)));
     else decide(refused);
+  }
+
+  /** Tells a client that its certificate is refused, gives it a moment to read that, and cuts the connection. */
+  #alert(socket: TLSSocket, raw: Socket | undefined): void {
+    const secret = alertSecrets.get(socket);
+    const record = secret === undefined ? undefined : serverAlert(socket, secret);
+    alertSecrets.delete(socket);
+    if (raw === undefined || record === undefined) {
+      socket.destroy();
+      return;
+    }
+    // What the client has already sent is read and dropped: closing with bytes unread would reset the connection, alert and all.
+    socket.resume();
+    const timer = this.#options.grpc.clock.after(alertMs, () => raw.destroy());
+    raw.once('close', () => timer.cancel());
+    // The session tickets leave first.
+    setImmediate(() => raw.end(record));
   }
 
   #rejected(socket: TLSSocket, error: string, names: Readonly<Record<string, readonly string[]>>): void {
@@ -297,6 +344,15 @@ export class Listener {
     socket.resume();
   }
 }
+
+/** How long a refused client may take to read why, ms. */
+const alertMs = 1_000;
+
+/** What an alert after the handshake is written with, until the certificate has been looked at. */
+const alertSecrets = new WeakMap<TLSSocket, Buffer>();
+
+/** Type of the record that a TLS connection begins with. */
+const handshakeRecord = 22;
 
 /** Sockets whose TLS handshake runs, with what marks it as finished. */
 const pendingTls = new WeakMap<Socket, () => void>();

@@ -25,6 +25,8 @@ export function addressText(url: string): string {
 /** A port that is bound from the start of the program, so that a conflict shows before any data is touched, and served from when it is ready. */
 export class ReservedPort {
   readonly url: string;
+  /** The same address is listed for plain text and for TLS: the first byte of a connection tells which it is. */
+  plainToo = false;
   readonly #server: Server;
   #waiting: Socket[] = [];
   #serve: ((socket: Socket) => void) | undefined;

@@ -1,8 +1,10 @@
 /** HTTP to one peer: its URLs, of which one is in use until it fails, and its connections. */
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { Agent as TlsAgent, request as secureRequest } from 'node:https';
-import type { LookupFunction } from 'node:net';
+import { connect, type LookupFunction, type NetConnectOpts } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { clientAlert, secretOf } from '../../wire/tls-alert.ts';
+import { handshakeError } from '../../wire/tls-words.ts';
 
 /** An idle connection is closed before the other side does it: etcd's peer port reads with a timeout of 5 s. */
 const idleMs = 4000;
@@ -39,11 +41,45 @@ export interface Answer {
   readonly body: Buffer;
 }
 
-function dial(how: ConnectionOptions, tls: PeerDialTls): TLSSocket {
-  const socket = connectTls({ ...how, ...tls.dialOptions() });
+type Dialled = (error: Error | null, socket?: TLSSocket) => void;
+
+/** Hands over a connection whose server has been looked at: no byte of a request goes to another. */
+function dial(how: ConnectionOptions, tls: PeerDialTls, dialMs: number, done: Dialled): TLSSocket {
+  const raw = connect(how as NetConnectOpts);
+  const socket = connectTls({ ...how, ...tls.dialOptions(), socket: raw });
+  let over = false;
+  const finish: Dialled = (error, dialled) => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    done(error, dialled);
+  };
+  const timer = setTimeout(() => socket.destroy(new Error(`dial ${how.host ?? how.path ?? ''}: i/o timeout`)), dialMs);
+  timer.unref();
+  let secret: Buffer | undefined;
+  socket.on('keylog', (line: Buffer) => {
+    secret ??= secretOf(line, 'CLIENT');
+  });
+  raw.on('error', (error) => socket.destroy(error));
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code?.startsWith('ERR_SSL_') === true) error.message = handshakeError(error);
+    finish(error);
+  });
+  socket.on('close', () => finish(new Error('EOF')));
   socket.once('secureConnect', () => {
     const refused = tls.verifyServer(socket);
-    if (refused !== undefined) socket.destroy(new Error(refused));
+    if (refused === undefined) {
+      socket.setNoDelay(true);
+      finish(null, socket);
+      return;
+    }
+    // The other side is told why; its handshake has to end first.
+    const alert = secret === undefined ? undefined : clientAlert(socket, secret);
+    setImmediate(() => {
+      if (alert !== undefined) raw.write(alert);
+      socket.destroy();
+    });
+    finish(new Error(refused));
   });
   return socket;
 }
@@ -54,6 +90,7 @@ export class PeerClient {
   #picked = 0;
   readonly #plain: Agent;
   readonly #secure: TlsAgent;
+  readonly #dialling = new Set<TLSSocket>();
 
   constructor(options: PeerClientOptions) {
     this.#o = options;
@@ -62,7 +99,16 @@ export class PeerClient {
     this.#secure = new TlsAgent({ keepAlive: true, timeout: idleMs });
     const { tls } = options;
     // In place of the agent's own way, which would also resume sessions: those are not verified again.
-    if (tls !== undefined) this.#secure.createConnection = (how) => dial(how as ConnectionOptions, tls);
+    if (tls !== undefined) {
+      this.#secure.createConnection = (how, done) => {
+        const socket = dial(how as ConnectionOptions, tls, options.dialMs, (error, dialled) => {
+          this.#dialling.delete(socket);
+          done?.(error, dialled as TLSSocket);
+        });
+        this.#dialling.add(socket);
+        return undefined;
+      };
+    }
   }
 
   get urls(): readonly string[] {
@@ -186,5 +232,6 @@ export class PeerClient {
   close(): void {
     this.#plain.destroy();
     this.#secure.destroy();
+    for (const socket of this.#dialling) socket.destroy();
   }
 }
