@@ -19,6 +19,15 @@ export interface BuiltConfig {
   readonly remarks: readonly Remark[];
 }
 
+/** Flags that etcd is about to drop, and what it says when one is given. */
+const deprecated: readonly (readonly [flag: string, message: string])[] = [
+  ['max-snapshots', '--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.'],
+  [
+    'v2-deprecation',
+    '--v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.',
+  ],
+];
+
 /** @throws ConfigError of kind `verify` or `setup` */
 export function buildConfig(options: Options): BuiltConfig {
   const remarks: Remark[] = [...options.remarks];
@@ -30,6 +39,7 @@ export function buildConfig(options: Options): BuiltConfig {
 
   refuseUnbuilt(options);
   verify({ text, number, bool, list, given }, remarks);
+  for (const [flag, message] of deprecated) if (given(flag)) remarks.push({ level: 'warn', message, fields: {} });
 
   const gates = resolveGates(options.values.get('feature-gates') as ReadonlyMap<string, boolean>);
   const gate = (name: string): boolean => gates.get(name) === true;

@@ -279,8 +279,10 @@ export class MemberChanges {
       }
     }
     const voters = members.filter((m) => !m.isLearner);
-    if (this.#connectedSince(voters, healthIntervalMs) < voters.length) {
-      log.warn('rejecting member add request; local member has not been connected to all peers, reconfigure breaks active quorum', {
+    // The new member counts as one that is down. A member alone may always get company.
+    const quorum = Math.floor((voters.length + 1) / 2) + 1;
+    if (voters.length > 1 && this.#connectedSince(voters, healthIntervalMs) < quorum) {
+      log.warn('rejecting member add request; local member has not been connected to majority peers, reconfigure breaks active quorum', {
         'local-member-id': memberId,
         'requested-member-add': idText(member.id),
         error: errors.unhealthy.message,

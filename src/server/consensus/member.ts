@@ -709,6 +709,7 @@ export class Member implements MemberFacade, ReadyEvents {
     const before = cluster.members();
     failpoint('applyBeforeOpenSnapshot');
     this.#o.installSnapshot(snapshot, (backend) => {
+      this.log.info('applySnapshot: opened snapshot backend');
       failpoint('applyAfterOpenSnapshot');
       this.#backend = backend;
       for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);

@@ -31,7 +31,7 @@ const applySliceMs = 5;
 const applyClockEvery = 8;
 /** Peer messages held for the coming turn; more are dropped, which raft takes for a lossy network. */
 const inboxMax = 4096;
-/** Applied entries, or bytes of them, between two cuts of the in-memory log; each costs a copy of what stays. */
+/** Applied entries, or bytes of them, between two cuts of the in-memory log, cut with each snapshot too; each costs a copy of what stays. */
 const logCutEntriesDefault = 100;
 const logCutBytes = 4 * 1024 * 1024;
 /**
@@ -448,9 +448,11 @@ export class ReadyLoop {
     }
     this.#raft.applied(this.#applied);
     events.appliedTo(this.#applied);
-    this.#compactLog();
-    if (this.#applied - this.#snapshotIndex > this.#o.snapshotCount || this.#appliedBytes - this.#snapshotAtBytes > snapshotEveryBytes)
-      this.#saveOwnSnapshot();
+    const snapshotDue =
+      !this.#savingOwnSnapshot &&
+      (this.#applied - this.#snapshotIndex > this.#o.snapshotCount || this.#appliedBytes - this.#snapshotAtBytes > snapshotEveryBytes);
+    this.#compactLog(snapshotDue);
+    if (snapshotDue) this.#saveOwnSnapshot();
     return !timeUp;
   }
 
@@ -531,9 +533,9 @@ export class ReadyLoop {
   }
 
   /** The in-memory log keeps a window for slow followers, and all of it while one is being sent a snapshot. */
-  #compactLog(): void {
+  #compactLog(now: boolean): void {
     const every = this.#o.logCutEntries ?? logCutEntriesDefault;
-    const due = this.#applied - this.#compactedFrom >= every || this.#appliedBytes - this.#compactedAtBytes >= logCutBytes;
+    const due = now || this.#applied - this.#compactedFrom >= every || this.#appliedBytes - this.#compactedAtBytes >= logCutBytes;
     if (!due || this.#sendingSnapshots > 0) return;
     this.#compactedFrom = this.#applied;
     this.#compactedAtBytes = this.#appliedBytes;
