@@ -94,7 +94,14 @@ export async function buildAll({ types = false } = {}) {
       }));
     },
   };
-  await build({ ...commonJs, entryPoints: ['yaml', 'ora', 'cli-table3'], outdir: join(dist, 'lib'), outExtension: { '.js': '.cjs' } });
+  await build({
+    ...commonJs,
+    entryPoints: ['yaml', 'ora', 'cli-table3'],
+    outdir: join(dist, 'lib'),
+    outExtension: { '.js': '.cjs' },
+    // What was an ES module gives its default export when it is required, as the bundle that requires it expects.
+    footer: { js: "if(module.exports.__esModule&&typeof module.exports.default==='function')module.exports=module.exports.default;" },
+  });
   await build({
     ...commonJs,
     entryPoints: { offline: join(src, 'commands/util/offline.ts'), certificates: join(src, 'commands/cert/certificates.ts') },

@@ -2,7 +2,7 @@ import type { AuthRoleGetResponse } from '../../api/gen/etcdserverpb.ts';
 import { Auth } from '../../api/gen/methods.ts';
 import { badArgs } from '../frame/exit.ts';
 import type { Flags } from '../frame/flags.ts';
-import { readStdin, stdout } from '../frame/output.ts';
+import { StdinLines, stdout } from '../frame/output.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 
 const changed = (words: string, message: { header: AuthRoleGetResponse['header'] }, type: string) => ({
@@ -13,7 +13,11 @@ const changed = (words: string, message: { header: AuthRoleGetResponse['header']
 
 /** Asked for twice on the terminal, or one word of standard input. @throws CommandError when the two differ. */
 async function newPassword(flags: Flags, user: string): Promise<string> {
-  if (!flags.bool('interactive')) return /^\s*(\S*)/.exec(Buffer.from(readStdin()).toString('utf8'))?.[1] ?? '';
+  if (!flags.bool('interactive')) {
+    // The line end is enough: a terminal or a pipe may stay open behind it.
+    const lines = new StdinLines();
+    return /^\s*(\S*)/.exec(lines.next() ?? lines.rest)?.[1] ?? '';
+  }
   const { askPassword } = await import('../frame/password.ts');
   const first = await askPassword(`Password of ${user}: `);
   const again = await askPassword(`Type password of ${user} again for confirmation: `);

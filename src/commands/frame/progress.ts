@@ -10,20 +10,26 @@ export interface Progress {
 
 /** Pause between two drawings, ms. */
 const drawMs = 100;
+/** What is done sooner is not worth a drawing, ms. */
+const patienceMs = 300;
 
 const silent: Progress = { update: () => undefined, end: () => undefined };
 
 /** @param unit how amounts are written. */
 export function progress(label: string, unit: (n: number) => string = formatSize): Progress {
-  if (!isatty(2) || process.env['TERM'] === 'dumb') return silent;
+  // A terminal without a size (under a program that made one and did not say) cannot be drawn on: the spinner would count lines for ever.
+  if (!isatty(2) || process.env['TERM'] === 'dumb' || !(process.stderr.columns > 0)) return silent;
   const began = performance.now();
   let drawn = -Infinity;
   let last = '';
   let spinner: { text: string; stop(): unknown } | undefined;
   let ended = false;
-  void import('ora').then(({ default: ora }) => {
-    if (!ended) spinner = ora({ text: last === '' ? label : last, stream: process.stderr }).start();
-  });
+  const patience = setTimeout(() => {
+    void import('ora').then(({ default: ora }) => {
+      // The terminal's input is left alone: it may be meant for what comes next.
+      if (!ended) spinner = ora({ text: last === '' ? label : last, stream: process.stderr, discardStdin: false }).start();
+    });
+  }, patienceMs);
   return {
     update(done, total) {
       const now = performance.now();
@@ -35,6 +41,7 @@ export function progress(label: string, unit: (n: number) => string = formatSize
     },
     end() {
       ended = true;
+      clearTimeout(patience);
       spinner?.stop();
     },
   };

@@ -36,8 +36,25 @@ export function watchLine(
   return { args: before, exec };
 }
 
+/**
+ * The same for a line of an interactive watch, where a command behind `--` is looked at with less care: what does not make sense then is found
+ * when the range is made.
+ * @throws CommandError when the whole program is to end
+ */
+export function interactiveWatchLine(
+  args: readonly string[],
+  argsBeforeDash: number,
+  env: { key: string; rangeEnd: string },
+  dashGiven: boolean,
+): WatchLine {
+  if (!dashGiven || args.length === argsBeforeDash || argsBeforeDash < 0) return watchLine(args, argsBeforeDash, env, dashGiven);
+  const names = [env.key, env.rangeEnd].filter((n) => n !== '');
+  return { args: [...names, ...args.slice(0, argsBeforeDash)], exec: args.slice(argsBeforeDash) };
+}
+
 /** @throws CommandError */
 export function watchRange(flags: Flags, args: readonly string[]): KeyRange {
+  if (args.length < 1 || args.length > 2) throw badArgs('bad number of arguments');
   const key = toBytes(args[0] ?? '');
   if (args.length === 2) {
     if (flags.bool('prefix')) throw badArgs('`range_end` and `--prefix` are mutually exclusive');

@@ -10,7 +10,7 @@ import { rpcText } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { quote } from '../text/quote.ts';
 import { splitLine } from '../text/words.ts';
-import { watchLine, watchRange, type WatchLine } from './watch-request.ts';
+import { interactiveWatchLine, watchLine, watchRange, type WatchLine } from './watch-request.ts';
 
 /** Runs the command for one event; the exit code of etcdctl when it fails. */
 async function runFor(event: Event, revision: number, exec: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
@@ -72,12 +72,17 @@ async function follow(inv: Invocation, watcher: Watcher, exec: readonly string[]
   throw new CommandError(ExitCode.Interrupted, 'watch is canceled by the server');
 }
 
+function namesOf(env: NodeJS.ProcessEnv): { readonly key: string; readonly rangeEnd: string } {
+  return { key: env['ETCDCTL_WATCH_KEY'] ?? '', rangeEnd: env['ETCDCTL_WATCH_RANGE_END'] ?? '' };
+}
+
 /** Lines of standard input while watches run beside. */
 async function interactive(inv: Invocation, env: NodeJS.ProcessEnv): Promise<number> {
   const client = await inv.client();
   let failed: ((error: unknown) => void) | undefined;
   const failure = new Promise<never>((_, reject) => (failed = reject));
   failure.catch(() => undefined);
+  const names = namesOf(env);
   const flagSpecs = (watch.flags ?? []).filter((f) => f.own !== true);
   const one = async (text: string): Promise<void> => {
     const words = splitLine(text.trim());
@@ -101,12 +106,12 @@ async function interactive(inv: Invocation, env: NodeJS.ProcessEnv): Promise<num
       throw error;
     }
     const dash = words.includes('--');
-    if (!dash && flags.args.length === 0 && (env['ETCDCTL_WATCH_KEY'] ?? '') === '') {
+    if (words.length < 2 && names.key === '') {
       stderr(`Invalid command ${text} (command type or key is not provided)\n`);
       return;
     }
     let watcher: Watcher;
-    const line = watchLine(flags.args, flags.argsBeforeDash, { key: '', rangeEnd: '' }, dash);
+    const line = interactiveWatchLine(flags.args, flags.argsBeforeDash, names, dash);
     try {
       watcher = await open(inv, flags, line);
     } catch (error) {
@@ -153,7 +158,7 @@ export const watch: CommandSpec = {
   async run(inv) {
     const env = inv.around.env;
     if (inv.flags.bool('interactive')) return interactive(inv, env);
-    const names = { key: env['ETCDCTL_WATCH_KEY'] ?? '', rangeEnd: env['ETCDCTL_WATCH_RANGE_END'] ?? '' };
+    const names = namesOf(env);
     const line = watchLine(inv.args, inv.flags.argsBeforeDash, names, inv.flags.argsBeforeDash >= 0);
     return follow(inv, await open(inv, inv.flags, line), line.exec, env);
   },
