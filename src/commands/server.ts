@@ -79,6 +79,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
       runtimeFigures: startRuntimeFigures(),
       buildStore: storeBuilder({ unsafeNoFsync: server.unsafeNoFsync }),
       listen: true,
+      databaseFile: true,
       // Waiting for a leader can take for ever: it can be stopped meanwhile.
       onBuilt(server) {
         running = server;

@@ -1,5 +1,6 @@
 /** The process as its metrics show it. Read when metrics are read, never otherwise. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 /** Bytes a page, fixed on the Linux systems we run on. */
 const pageBytes = 4096;
@@ -56,5 +57,14 @@ export const processFigures = {
     }
     return total;
   },
+  threads(): number {
+    try {
+      return readdirSync('/proc/self/task').length;
+    } catch {
+      return 1;
+    }
+  },
+  resources: (): number => process.getActiveResourcesInfo().length,
+  cpus: (): number => availableParallelism(),
   startSeconds: (): number => Math.round((performance.timeOrigin / 1000) * 100) / 100,
 };

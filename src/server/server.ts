@@ -27,7 +27,8 @@ import type { PasswordHasher } from './auth/password-hasher.ts';
 import type { TokenProvider } from './auth/tokens.ts';
 import { BackendSlot } from './backend-slot.ts';
 import { bootstrap, checkInitialCluster, isInitialized, type RemoteClusterSource } from './bootstrap/bootstrap.ts';
-import { dataPaths, openDataDir } from './bootstrap/data-dir.ts';
+import { type DataPaths, dataPaths, openDataDir } from './bootstrap/data-dir.ts';
+import { exportDatabase, leaveDatabaseFile, settleDatabase } from './bootstrap/database-file.ts';
 import { installDatabase } from './bootstrap/received-database.ts';
 import type { ServerConfig } from './config/config.ts';
 import { featureGates } from './config/flag-table.ts';
@@ -98,6 +99,8 @@ export interface ServerOptions {
   readonly sizes?: StorageSizes | undefined;
   /** Builds a store's directory from a bbolt file, off the event loop; without it that is done on the loop, in slices. */
   readonly buildStore?: ((from: string, to: string) => Promise<void>) | undefined;
+  /** An orderly stop leaves `member/snap/db` as etcd's bbolt file, for etcd and its tools to go on with. */
+  readonly databaseFile?: boolean | undefined;
   /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
   readonly onBuilt?: ((server: RunningServer) => void) | undefined;
   /**
@@ -166,6 +169,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
 
   const lock: DiskLock = openDataDir(disk, paths, log);
   undo.push(() => lock.release());
+  if (settleDatabase(disk, paths.snapDir) === 'file') await takeOver(options, paths);
 
   let fatal = false;
   const onFatal = (error: Error): void => {
@@ -213,9 +217,22 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
         swapped(next);
       },
     );
+  const leaveFile = async (backend: Backend): Promise<boolean> => {
+    try {
+      return await exportDatabase({ disk, clock, log, snapDir: paths.snapDir, backend });
+    } catch (error) {
+      // Convenience for others; the store is whole without it.
+      log.warn('failed to write the store as a bbolt file', { error: error instanceof Error ? error : new Error(String(error)) });
+      return false;
+    }
+  };
   let backendOpen = true;
   undo.push(async () => {
-    if (backendOpen && !fatal) await slot.current.close();
+    if (backendOpen && !fatal) {
+      const exported = options.databaseFile === true && (await leaveFile(slot.current));
+      await slot.current.close();
+      if (exported) leaveDatabaseFile(disk, paths.snapDir);
+    }
     backendOpen = false;
   });
   log.info('opened backend db', { path: paths.backendDir, took: formatDuration(clock.mono() - openStart) });
@@ -392,7 +409,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   metrics.countClients(table);
   metrics.bindMember(member, { server: serverVersion, runtime: runtime.name });
   if (options.figures !== undefined) metrics.bindProcess(options.figures);
-  if (options.runtimeFigures !== undefined) metrics.bindRuntime(options.runtimeFigures);
+  if (options.figures !== undefined && options.runtimeFigures !== undefined) metrics.bindRuntime(options.runtimeFigures, options.figures);
   if (options.hasher.stats !== undefined) metrics.bindPasswords(options.hasher.stats);
 
   log.info('starting etcd server', {
@@ -460,11 +477,12 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   undo.push(() => compaction.stop());
 
   if (front !== undefined) {
-    const serving = (port: ReservedPort): string =>
-      isSecureUrl(port.url) ? 'serving client traffic securely' : 'serving client traffic insecurely; this is strongly discouraged!';
+    const insecurely = 'serving client traffic insecurely; this is strongly discouraged!';
+    const serving = (port: ReservedPort): string => (isSecureUrl(port.url) ? 'serving client traffic securely' : insecurely);
     for (const port of ports.client) {
       log.info('ready to serve client requests');
       undo.push(front.serveClients(port));
+      if (port.plainToo) log.info(insecurely, { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
       log.info(serving(port), { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
     }
     for (const port of ports.http) {
@@ -475,6 +493,15 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   }
   log.debug('started', { took: formatDuration(clock.mono() - started) });
   return running;
+}
+
+/** etcd's own database takes the store's place. */
+async function takeOver({ disk, clock, log }: ServerOptions, paths: DataPaths): Promise<void> {
+  const start = clock.mono();
+  log.info('taking over the bbolt file of an etcd', { path: paths.backendDir });
+  const { adoptDatabase } = await import('./offline/adopt.ts');
+  await adoptDatabase({ disk, clock, log, storageLog: log, lockTimeoutMs: 1 }, paths);
+  log.info('took over the bbolt file of an etcd', { path: paths.backendDir, took: formatDuration(clock.mono() - start) });
 }
 
 interface Ports {
@@ -488,8 +515,11 @@ interface Ports {
 async function reservePorts(config: ServerConfig, log: Log, undo: (() => void | Promise<void>)[]): Promise<Ports> {
   const reserve = async (urls: readonly string[]): Promise<ReservedPort[]> => {
     const ports: ReservedPort[] = [];
-    for (const url of new Set(urls)) {
+    const listed = new Set(urls);
+    for (const url of listed) {
+      if (listed.has(secureTwin(url))) continue;
       const port = await ReservedPort.bind(url);
+      port.plainToo = isSecureUrl(url) && [...listed].some((u) => secureTwin(u) === url);
       undo.push(() => port.close());
       ports.push(port);
     }
@@ -502,6 +532,11 @@ async function reservePorts(config: ServerConfig, log: Log, undo: (() => void | 
   const http = await reserve(config.listenClientHttpUrls);
   const metrics = await reserve(config.listenMetricsUrls);
   return { client, http, peer, metrics };
+}
+
+/** The URL of the same address by TLS; empty for one that is by TLS already. */
+function secureTwin(url: string): string {
+  return isSecureUrl(url) || url.endsWith(':0') ? '' : url.replace(/^(http|unix):/, '$1s:');
 }
 
 interface Front {
@@ -572,17 +607,24 @@ async function openFront(
   };
   // Metrics ports compare a client's certificate with its address, as etcd does; client ports do not.
   const nameLookup = tls === undefined ? undefined : (await import('./peer/resolve.ts')).peerLookup(() => clock.mono());
-  const secured = (port: ReservedPort): ListenerTls | undefined => (isSecureUrl(port.url) ? tls?.listenerTls() : undefined);
+  const secured = (port: ReservedPort): { readonly tls: ListenerTls | undefined; readonly plainToo: boolean } => ({
+    tls: isSecureUrl(port.url) ? tls?.listenerTls() : undefined,
+    plainToo: port.plainToo,
+  });
   const securedMetrics = (port: ReservedPort): ListenerTls | undefined =>
     isSecureUrl(port.url) ? tls?.listenerTls(nameLookup) : undefined;
   const http = clientRoutes(routes);
   const grpcOnly = config.listenClientHttpUrls.length > 0;
   const http1Only = true;
   return {
-    serveClients: (port) => serve(port, new Listener({ grpc, http, upgrade, log, grpcOnly, tls: secured(port) }), graceMs),
-    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http, upgrade, log, http1Only, tls: secured(port) }), 0),
+    serveClients: (port) => serve(port, new Listener({ grpc, http, upgrade, log, grpcOnly, ...secured(port) }), graceMs),
+    serveHttp: (port) => serve(port, new Listener({ grpc: noGrpc, http, upgrade, log, http1Only, ...secured(port) }), 0),
     serveMetrics: (port) =>
-      serve(port, new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only, tls: securedMetrics(port) }), 0),
+      serve(
+        port,
+        new Listener({ grpc: noGrpc, http: metricsRoutes(routes), log, http1Only, tls: securedMetrics(port), plainToo: port.plainToo }),
+        0,
+      ),
   };
 }
 
@@ -609,7 +651,11 @@ async function openPeerDoor(
       : (await import('./peer/resolve.ts')).peerLookup(() => clock.mono());
   return (port) => {
     const secured = isSecureUrl(port.url) ? tls?.listenerTls(lookup) : undefined;
-    return serve(port, new Listener({ grpc, http: handler, log, http1Only: true, endpoint: 'peer', tls: secured }), 0);
+    return serve(
+      port,
+      new Listener({ grpc, http: handler, log, http1Only: true, endpoint: 'peer', tls: secured, plainToo: port.plainToo }),
+      0,
+    );
   };
 }
 

@@ -61,12 +61,6 @@ export function openDataDir(disk: Disk, paths: DataPaths, log: Log): DiskLock {
       );
     }
     makeDir(disk, paths.snapDir, log);
-    const backend = disk.stat(paths.backendDir);
-    if (backend !== undefined && !backend.isDirectory) {
-      throw new DataRefused(
-        `${paths.backendDir} is a bbolt file of etcd; make a data directory of tsetcd from it with: tsetcd util migrate-from-etcd --data-dir ${paths.dataDir} --to NEW`,
-      );
-    }
   } catch (error) {
     lock.release();
     throw error;

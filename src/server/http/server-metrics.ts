@@ -13,6 +13,7 @@ import type { Member } from '../consensus/member.ts';
 import { WatchTimes } from '../mvcc/watch-times.ts';
 import { isReadOnlyTxn } from '../txn/checks.ts';
 import type { WalObserver } from '../storage/wal/wal.ts';
+import { registerRuntimeNames, registerStoreNames, type ThreadFigures } from './foreign-metrics.ts';
 
 const diskBuckets = exponentialBuckets(0.001, 2, 14);
 const applyBuckets = exponentialBuckets(0.0001, 2, 20);
@@ -110,7 +111,7 @@ const codeNames: Readonly<Record<number, string>> = {
   16: 'Unauthenticated',
 };
 
-export interface ProcessFigures {
+export interface ProcessFigures extends ThreadFigures {
   cpuSeconds(): number;
   residentBytes(): number;
   virtualBytes(): number;
@@ -251,6 +252,7 @@ export class ServerMetrics {
     for (const code of ['500', '503']) readings.with(code);
     this.#readings = readings.with('200');
     r.gauge('promhttp_metric_handler_requests_in_flight', 'Readings of these metrics under way.');
+    registerStoreNames(r);
   }
 
   /** Give it to the backend's disk: a commit was written and synced. */
@@ -505,8 +507,9 @@ export class ServerMetrics {
     r.read('os_fd_limit', 'gauge', 'Most file descriptors that may be open.', () => p.maxFds());
   }
 
-  bindRuntime(f: RuntimeFigures): void {
+  bindRuntime(f: RuntimeFigures, p: ProcessFigures): void {
     const r = this.registry;
+    registerRuntimeNames(r, f, p);
     r.gauges('nodejs_version_info', 'Version of Node.', ['version']).with(f.version).set(1);
     r.summary('nodejs_eventloop_delay_seconds', 'How late the event loop ran, since the last reading.', () => f.loopDelay());
     r.read('nodejs_eventloop_utilization', 'gauge', 'Busy share of the event loop, since the last reading.', () => f.loopUtilization());

@@ -31,8 +31,8 @@ export async function openMemberDir(tool: Tool, dataDir: string, walDir: string)
   return { paths, kind: 'etcd', release: await lockWal(tool, paths) };
 }
 
-/** A running etcd holds the kernel's locks of its log segments. */
-async function lockWal(tool: Tool, paths: DataPaths): Promise<() => void> {
+/** A running etcd holds the kernel's locks of its log segments. @throws OfflineError when it stays taken */
+export async function lockWal(tool: Tool, paths: DataPaths): Promise<() => void> {
   const { clock, disk, lockTimeoutMs } = tool;
   const last = disk.stat(paths.walDir) === undefined ? undefined : listSegments(disk, paths.walDir).pop();
   if (last === undefined) return () => undefined;

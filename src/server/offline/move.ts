@@ -57,32 +57,34 @@ const copyBytes = 1024 * 1024;
 
 /** @throws OfflineError */
 export function migrateFromEtcd(tool: Tool, options: MoveOptions): Promise<Moved> {
-  return move(tool, options, 'etcd', async (old, raft, paths) => {
-    const file = tool.disk.open(databaseOf(tool, old, raft), { write: false });
-    try {
-      const store = new BoltStore(new BoltReader(file));
-      const position = positionOf(store, raft);
-      const builder = buildBackend({
-        ...defaultBackendOptions,
-        disk: tool.disk,
-        clock: tool.clock,
-        log: tool.storageLog,
-        dir: paths.backendDir,
-      });
-      const { rows, last } = await importBolt(store, builder, {
-        clock: tool.clock,
-        sliceMs: importSliceMs,
-        progress: (bytes) => tool.progress?.({ what: 'copy', bytes, totalBytes: store.reader.sizeBytes }),
-      });
-      builder.addEntry('meta', utf8('term'), encodeMetaIndex(position.term));
-      // etcd keeps the members of before a restore here until the next change; ours starts from what it finds here.
-      builder.addEntry('meta', utf8('confState'), confStateJson(confStateAt(raft, position.index)));
-      await builder.finish();
-      return { rows, revision: last?.main ?? 1, consistentIndex: position.index };
-    } finally {
-      file.close();
-    }
-  });
+  return move(tool, options, 'etcd', (old, raft, paths) => buildFromEtcd(tool, old, raft, paths.backendDir));
+}
+
+/** Makes a store in `dir` from etcd's database in `old`. @throws OfflineError, BoltError */
+export async function buildFromEtcd(
+  tool: Tool,
+  old: DataPaths,
+  raft: RaftState,
+  dir: string,
+): Promise<{ readonly rows: number; readonly revision: number; readonly consistentIndex: number }> {
+  const file = tool.disk.open(databaseOf(tool, old, raft), { write: false });
+  try {
+    const store = new BoltStore(new BoltReader(file));
+    const position = positionOf(store, raft);
+    const builder = buildBackend({ ...defaultBackendOptions, disk: tool.disk, clock: tool.clock, log: tool.storageLog, dir });
+    const { rows, last } = await importBolt(store, builder, {
+      clock: tool.clock,
+      sliceMs: importSliceMs,
+      progress: (bytes) => tool.progress?.({ what: 'copy', bytes, totalBytes: store.reader.sizeBytes }),
+    });
+    builder.addEntry('meta', utf8('term'), encodeMetaIndex(position.term));
+    // etcd keeps the members of before a restore here until the next change; ours starts from what it finds here.
+    builder.addEntry('meta', utf8('confState'), confStateJson(confStateAt(raft, position.index)));
+    await builder.finish();
+    return { rows, revision: last?.main ?? 1, consistentIndex: position.index };
+  } finally {
+    file.close();
+  }
 }
 
 /** @throws OfflineError */
@@ -108,7 +110,7 @@ export function migrateToEtcd(tool: Tool, options: MoveOptions): Promise<Moved> 
 }
 
 /** The raft side of the old directory. */
-interface RaftState {
+export interface RaftState {
   readonly wal: Replay;
   readonly snapshot: Snapshot | undefined;
   readonly snapshotIndex: number;
@@ -124,7 +126,9 @@ function move(tool: Tool, options: MoveOptions, kind: 'etcd' | 'tsetcd', moveSto
     const toWalDir = options.toWalDir === '' ? '' : stripped(options.toWalDir);
     const old = await openMemberDir(tool, options.dataDir, options.walDir);
     try {
-      if (old.kind !== kind)
+      // A member of ours that was stopped in order has left etcd's file, with the store beside it.
+      const left = kind === 'tsetcd' && disk.stat(`${old.paths.backendDir}.store`) !== undefined;
+      if (old.kind !== kind && !left)
         throw new OfflineError(
           kind === 'etcd'
             ? `${old.paths.dataDir} is a data directory of tsetcd already`
@@ -148,7 +152,7 @@ function move(tool: Tool, options: MoveOptions, kind: 'etcd' | 'tsetcd', moveSto
 }
 
 /** @throws OfflineError */
-function readRaftState(tool: Tool, paths: DataPaths): RaftState {
+export function readRaftState(tool: Tool, paths: DataPaths): RaftState {
   const { disk, storageLog: log } = tool;
   if (disk.stat(paths.walDir) === undefined || listSegments(disk, paths.walDir).length === 0)
     throw new OfflineError(`stat ${paths.walDir}: no such file or directory`, {
@@ -179,7 +183,9 @@ function positionOf(store: StoreContent, raft: RaftState): { readonly index: num
     if (utf8Text(key) === 'term' && value.length === 8) term = decodeMetaIndex(value);
   }
   if (index < raft.snapshotIndex)
-    throw new OfflineError(`${store.path} reaches raft index ${index}, but the newest snapshot is at ${raft.snapshotIndex}`);
+    throw new OfflineError(
+      `failed to find database snapshot file (snap: snapshot file doesn't exist): ${store.path} reaches raft index ${index}, but the newest snapshot is at ${raft.snapshotIndex}`,
+    );
   if (index > raft.wal.lastIndex)
     throw new OfflineError(`the raft log ends at index ${raft.wal.lastIndex}, before what ${store.path} holds (${index})`);
   const inLog = index === raft.snapshotIndex ? raft.snapshotTerm : raft.wal.entries[index - raft.snapshotIndex - 1]?.Term;

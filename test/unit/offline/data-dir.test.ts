@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { utf8, utf8Text } from '../../../src/base/bytes.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { dataPaths, openDataDir } from '../../../src/server/bootstrap/data-dir.ts';
+import { DataDirBusy, dataPaths, DataRefused, openDataDir } from '../../../src/server/bootstrap/data-dir.ts';
+import { settleDatabase } from '../../../src/server/bootstrap/database-file.ts';
+import { adoptDatabase } from '../../../src/server/offline/adopt.ts';
 import { defragDataDir } from '../../../src/server/offline/defrag.ts';
 import { hashKv } from '../../../src/server/offline/hash-kv.ts';
 import { migrateFromEtcd, migrateToEtcd } from '../../../src/server/offline/move.ts';
@@ -104,11 +106,27 @@ describe('a move', () => {
     lock?.release();
   });
 
-  it('a server given a directory of the other kind says what to do', async () => {
-    const { disk } = await members();
-    expect(() => openDataDir(disk, dataPaths({ dataDir: '/etcd', walDir: '' }), silentLog)).toThrow(
-      'tsetcd util migrate-from-etcd --data-dir /etcd --to NEW',
-    );
+  it("takes over etcd's file in place, unless an etcd uses it or it does not fit the raft log", async () => {
+    const { disk, tool } = await members();
+    const paths = dataPaths({ dataDir: '/etcd', walDir: '' });
+    expect(settleDatabase(disk, paths.snapDir)).toBe('file');
+    const held = disk.open(`/etcd/member/wal/${disk.list('/etcd/member/wal')[0] as string}`, { write: true });
+    held.lock();
+    await expect(adoptDatabase(tool, paths)).rejects.toBeInstanceOf(DataDirBusy);
+    held.close();
+    await adoptDatabase(tool, paths);
+    expect(settleDatabase(disk, paths.snapDir)).toBe('store');
+    expect(disk.list(paths.snapDir).filter((n) => n.startsWith('db'))).toEqual(['db']);
+    const backend = openAt(disk, paths.backendDir);
+    const original = openAt(disk, '/ts/member/snap/db');
+    expect(plain(contentOfBackend(backend))).toEqual(plain(contentOfBackend(original)));
+    for (const b of [backend, original]) b.abandon();
+
+    const rotten = dataPaths({ dataDir: '/rotten', walDir: '/etcd/member/wal' });
+    disk.mkdir(rotten.snapDir, 0o700);
+    disk.open(rotten.backendDir, { write: true, create: true }).write(new Uint8Array(16384), 0);
+    await expect(adoptDatabase(tool, rotten)).rejects.toBeInstanceOf(DataRefused);
+    expect(disk.stat(rotten.backendDir)).toMatchObject({ isDirectory: false, bytes: 16384 });
   });
 });
 

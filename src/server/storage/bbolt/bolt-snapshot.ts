@@ -26,7 +26,7 @@ const entryCostBytes = 512;
 const pieceBytes = 64 * 1024;
 /** Pieces ready and not taken at which a slice ends early. */
 const readyBytesMax = 512 * 1024;
-/** Transaction ids of the two meta pages. bbolt takes the higher one. */
+/** Transaction ids of the two meta pages, counted from a given one. bbolt takes the higher one. */
 const txids = [2n, 1n] as const;
 
 /** The snapshot was closed before it was read to its end. */
@@ -49,6 +49,7 @@ interface Layout {
 export class BoltSnapshot {
   readonly #clock: Pick<Clock, 'mono' | 'defer'>;
   readonly #view: SnapshotView;
+  readonly #transaction: bigint;
   #layout: Promise<Layout> | undefined;
   #writing: Generator<void, Layout> | undefined;
   #out: PieceOut | undefined;
@@ -57,10 +58,15 @@ export class BoltSnapshot {
   #ended = false;
   #closed = false;
 
-  /** Takes over the view. */
-  constructor(options: { readonly view: SnapshotView; readonly clock: Pick<Clock, 'mono' | 'defer'> }) {
+  /** Takes over the view. @param options  `transaction`: how many transactions the file claims to have seen, 0 by default. */
+  constructor(options: {
+    readonly view: SnapshotView;
+    readonly clock: Pick<Clock, 'mono' | 'defer'>;
+    readonly transaction?: number | undefined;
+  }) {
     this.#clock = options.clock;
     this.#view = options.view;
+    this.#transaction = BigInt(options.transaction ?? 0);
   }
 
   /** Length of the file. The first call reads all rows, in slices. @throws SnapshotClosedError, CorruptError */
@@ -78,7 +84,7 @@ export class BoltSnapshot {
       const out = new PieceOut();
       for (const [id, txid] of txids.entries()) {
         out.take(1);
-        encodeMetaPage(id, { pageBytes, root: layout.root, pages: layout.pages, txid }).copy(out.memory(1));
+        encodeMetaPage(id, { pageBytes, root: layout.root, pages: layout.pages, txid: this.#transaction + txid }).copy(out.memory(1));
       }
       this.#out = out;
       this.#writing = this.#write(out, true);
