@@ -209,6 +209,17 @@ const workloads = {
     unit: 'rate',
     run: (s) => bench(s, count(100000), 'lease-keepalive', '--clients=100', '--conns=10', `--total=${count(100000)}`),
   },
+  // A Kubernetes control plane: pods by transactions, watchers that list by RangeStream and follow, leases, compaction (test/reference/kubeload).
+  kubernetes: {
+    unit: 'updatesPerSecond',
+    once: true,
+    async run(s) {
+      const before = s.cpu();
+      const { out, cpu } = await tool('kubeload', ['-endpoints', s.endpoint, '-pods', String(count(5000)), '-watchers', '100']);
+      const seen = JSON.parse(out.slice(out.indexOf('{')));
+      return { ...seen, serverCpuSeconds: s.cpu() - before, loadCpuSeconds: cpu, ...s.memory() };
+    },
+  },
   'cold-start': {
     unit: 'ms',
     bare: true,
