@@ -1,5 +1,5 @@
 // One member's store is changed behind its back. The checks find it (F-10): at its start, now and then, and after a compaction; then the CORRUPT
-// alarm names that member, and every request for keys is refused until an operator has dealt with it.
+// alarm names that member, and writes are refused until an operator has dealt with it.
 import { afterEach, describe, expect, it } from 'vitest';
 import { rpc } from '../../src/client/index.ts';
 import { corruptStore } from '../support/corrupt-store.ts';
@@ -37,7 +37,8 @@ async function alarmed(): Promise<void> {
         (e: unknown) => e instanceof Error && e.message.includes('etcdserver: corrupt cluster'),
       ),
     );
-    await expect(client.get('k')).rejects.toThrow('etcdserver: corrupt cluster');
+    // Reads go on, as etcd's do.
+    await client.get('k', { serializable: true });
   }
   const health = await fetch(`${victim.url}/health`);
   expect([health.status, ((await health.json()) as { health: string }).health]).toEqual([503, 'false']);
@@ -46,7 +47,6 @@ async function alarmed(): Promise<void> {
 /** Stop, throw the data away, and join anew: what the manual says. */
 async function mend(): Promise<void> {
   const other = cluster.client(cluster.members.find((m) => m !== victim) as MemberProcess);
-  await other.call(rpc.Maintenance.alarm, { action: 2, memberID: victimId, alarm: 2 });
   await until('the removal', () =>
     other.call(rpc.Cluster.memberRemove, { ID: victimId }).then(
       () => true,
@@ -56,6 +56,8 @@ async function mend(): Promise<void> {
   await victim.exit;
   victim.child = undefined;
   cluster.members.splice(cluster.members.indexOf(victim), 1);
+  // Only now: the check would raise it again.
+  await other.call(rpc.Maintenance.alarm, { action: 2, memberID: victimId, alarm: 2 });
   const joiner = await cluster.joiner('again', 'tsetcd', async (url) => {
     await until('the members to be connected', () =>
       other.call(rpc.Cluster.memberAdd, { peerURLs: [url] }).then(
@@ -85,7 +87,7 @@ describe('a member that holds something else', () => {
     expect(await corruptStore(victim.options.dataDir, 'k', 'right')).toBe(1);
     await victim.start();
     await cluster.converged();
-  }, 90_000);
+  }, 180_000);
 
   it('is named by the periodic check', async () => {
     await begin(['--corrupt-check-time', '1s']);
@@ -93,7 +95,7 @@ describe('a member that holds something else', () => {
     await alarmed();
     expect((await cluster.leader()).log).toContain('same compact revision then hashes must match');
     await mend();
-  }, 90_000);
+  }, 180_000);
 
   it('is named by the check of compactions', async () => {
     await begin(['--feature-gates', 'CompactHashCheck=true', '--compact-hash-check-time', '1s']);
@@ -103,5 +105,5 @@ describe('a member that holds something else', () => {
     await leader.compact(header?.revision ?? 0, { physical: true });
     await alarmed();
     expect((await cluster.leader()).log).toContain('Detected compaction hash mismatch');
-  }, 90_000);
+  }, 180_000);
 });

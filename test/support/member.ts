@@ -139,11 +139,15 @@ export class MemberProcess {
     let ended = false;
     void this.exit?.then(() => (ended = true));
     try {
-      await until(`${this.url} to serve`, async () => {
-        if (ended) throw new Error(`the member ended at start:\n${this.log.slice(-4000)}`);
-        const r = await httpGet(`${this.url}/health?exclude=NOSPACE&exclude=CORRUPT`).catch(() => undefined);
-        return r?.status === 200;
-      });
+      await until(
+        `${this.url} to serve`,
+        async () => {
+          if (ended) throw new Error(`the member ended at start:\n${this.log.slice(-4000)}`);
+          const r = await httpGet(`${this.url}/health?exclude=NOSPACE&exclude=CORRUPT`).catch(() => undefined);
+          return r?.status === 200;
+        },
+        60_000,
+      );
     } catch (error) {
       if (ended || !(error instanceof Error)) throw error;
       throw new Error(`${error.message}; process ${this.pid}: ${stateOf(this.pid)}\n${this.log.slice(-4000)}`, { cause: error });

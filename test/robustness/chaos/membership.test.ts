@@ -78,7 +78,7 @@ describe(`members that change under load (seed ${seed})`, () => {
     });
     membersAre();
     await written(100);
-  }, 90_000);
+  }, 180_000);
 
   it('the leader is removed', async () => {
     const leader = await cluster.leader();
@@ -88,7 +88,7 @@ describe(`members that change under load (seed ${seed})`, () => {
     cluster.members.splice(cluster.members.indexOf(leader), 1);
     membersAre();
     await written(100);
-  }, 90_000);
+  }, 180_000);
 
   it('a dead member is replaced', async () => {
     const dead = cluster.members.find((m) => m.options.name !== 'm3') as MemberProcess;
@@ -101,7 +101,7 @@ describe(`members that change under load (seed ${seed})`, () => {
     await add('m4', false);
     membersAre();
     await written(100);
-  }, 90_000);
+  }, 180_000);
 
   it('and nothing is lost', async () => {
     await traffic.stop();
@@ -110,5 +110,5 @@ describe(`members that change under load (seed ${seed})`, () => {
     expect(watch.problems).toEqual([]);
     expect(check(traffic.operations, watch.revisions, (key) => !key.startsWith(prefix))).toEqual([]);
     expect(traffic.done).toBeGreaterThan(traffic.operations.length * 0.8);
-  }, 90_000);
+  }, 180_000);
 });
