@@ -5,7 +5,7 @@ import { CorruptError } from '../server/storage/backend.ts';
 import type { LogRotation } from '../base/log.ts';
 import { DiskError } from '../base/disk.ts';
 import { setFailpoints } from '../base/failpoint.ts';
-import { createLog, type HostLog, openSink, type LogLevel } from '../host/log.ts';
+import { createLog, type HostLog, openSink, type LogLevel, type Sink } from '../host/log.ts';
 import { ExitCode, exitWith, keepDebuggerShut, onStopSignal, onUncaught } from '../host/process.ts';
 import { PasswordWorker } from '../host/password-worker.ts';
 import { processFigures } from '../host/process-figures.ts';
@@ -18,7 +18,7 @@ import { storeBuilder } from '../host/store-builder.ts';
 import { parseTokenOptions, TokenOptionsError } from '../server/auth/token-options.ts';
 import { BootstrapError, isInitialized } from '../server/bootstrap/bootstrap.ts';
 import { DataDirBusy, dataPaths, DataRefused } from '../server/bootstrap/data-dir.ts';
-import { buildConfig, type BuiltConfig } from '../server/config/build-config.ts';
+import { buildConfig, type BuiltConfig, logLevelOf } from '../server/config/build-config.ts';
 import type { ServerConfig } from '../server/config/config.ts';
 import { parseLogRotation } from '../server/config/log-rotation.ts';
 import { ConfigError, type Options, readOptions } from '../server/config/options.ts';
@@ -48,10 +48,19 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
   }
 
   onUncaught(log, exitCodeOf);
+  // Debug lines on and off while it runs, for members without --enable-pprof.
+  process.on('SIGUSR2', () => setLogLevel(log, log.level === 'debug' ? config.config.logLevel : 'debug'));
   await bindFailpoints(log, env);
   const { config: described } = config;
   const disk = new RealDisk({ unsafeNoFsync: described.unsafeNoFsync });
-  const initialized = disk.stat(`${described.dataDir}/member`) !== undefined;
+  let initialized = false;
+  try {
+    initialized = disk.stat(`${described.dataDir}/member`) !== undefined;
+  } catch (error) {
+    const why = fileWords({ code: (error as DiskError).code });
+    log.fatal('failed to list data directory', { dir: described.dataDir, error: `open ${described.dataDir}: ${why}` });
+    exitWith(log, ExitCode.Startup);
+  }
   if (initialized) log.info('server has already been initialized', { 'data-dir': described.dataDir, 'dir-type': 'member' });
   else log.info('Initialize and start etcd server', { 'data-dir': described.dataDir, 'dir-type': 'empty' });
 
@@ -72,11 +81,22 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
         clock,
         random,
         simpleTtlMs: server.authTokenTtlSeconds * 1000,
-        readFile: (path) => readFileSync(path),
+        readFile: (path) => {
+          try {
+            return readFileSync(path);
+          } catch (error) {
+            throw new TokenOptionsError(`open ${path}: ${fileWords(error)}`);
+          }
+        },
       }),
       runtime,
       figures: processFigures,
       runtimeFigures: startRuntimeFigures(),
+      debugVars: () => ({ file_descriptor_limit: processFigures.maxFds(), memstats: memoryStats() }),
+      logLevel: {
+        level: () => log.level,
+        setLevel: (name) => setLogLevel(log, name),
+      },
       buildStore: storeBuilder({ unsafeNoFsync: server.unsafeNoFsync }),
       listen: true,
       databaseFile: true,
@@ -123,6 +143,23 @@ async function discovered(config: ServerConfig, disk: RealDisk, log: HostLog): P
   return discoverCluster(config, log, discoveryClient);
 }
 
+/** Changes what the log writes from now on; false when there is no such level. */
+function setLogLevel(log: HostLog, name: string): boolean {
+  const level = logLevelOf(name);
+  if (level === undefined) return false;
+  if (level !== log.level) {
+    log.warn('log level changed', { from: log.level, to: level });
+    log.level = level as LogLevel;
+  }
+  return true;
+}
+
+/** Node's memory under the names of Go's `memstats` that have a counterpart. */
+function memoryStats(): Readonly<Record<string, number>> {
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
+  return { Sys: rss, HeapAlloc: heapUsed, HeapInuse: heapUsed, HeapSys: heapTotal, HeapIdle: heapTotal - heapUsed, OtherSys: external };
+}
+
 /** Off unless one of gofail's variables is set. */
 async function bindFailpoints(log: HostLog, env: NodeJS.ProcessEnv): Promise<void> {
   if ((env.GOFAIL_FAILPOINTS ?? '') === '' && (env.GOFAIL_HTTP ?? '') === '') return;
@@ -156,7 +193,7 @@ async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: 
           return readFileSync(path, 'utf8');
         } catch (error) {
           const code = (error as NodeJS.ErrnoException).code;
-          throw new Error(`open ${path}: ${code === 'ENOENT' ? 'no such file or directory' : String(code)}`, { cause: error });
+          throw new Error(`${code === 'EISDIR' ? 'read' : 'open'} ${path}: ${fileWords(error)}`, { cause: error });
         }
       },
       parseYaml: (text) => yaml?.parseYamlText(text),
@@ -168,8 +205,9 @@ async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: 
   if (options.values.get('help') === true || options.values.get('h') === true || options.values.get('version') === true) {
     return { options, log: fallback, config: undefined as never };
   }
-  const log = openConfiguredLog(options) ?? fallback;
+  let log = fallback;
   try {
+    log = openConfiguredLog(options) ?? fallback;
     const config = buildConfig(options);
     for (const r of config.remarks) log[r.level](r.message, r.fields);
     log.info('Running: ', { args });
@@ -180,13 +218,12 @@ async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: 
   }
 }
 
-/** Undefined when the values are bad: the checks that follow say so on the fallback log. */
+/** Undefined when the values are bad: the checks that follow say so on the fallback log. @throws ConfigError when an output cannot be opened */
 function openConfiguredLog(options: Options): HostLog | undefined {
-  const level = options.values.get('log-level') as string;
+  const level = logLevelOf(options.values.get('log-level') as string);
   const format = options.values.get('log-format') as string;
   const outputs = options.values.get('log-outputs') as readonly string[];
-  const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
-  if (!levels.includes(level) || (format !== 'json' && format !== 'console') || outputs.includes('systemd/journal')) return undefined;
+  if (level === undefined || (format !== 'json' && format !== 'console') || outputs.includes('systemd/journal')) return undefined;
   const wanted = [...new Set(outputs.length === 0 ? ['default'] : outputs)];
   let rotation: LogRotation | undefined;
   try {
@@ -195,13 +232,37 @@ function openConfiguredLog(options: Options): HostLog | undefined {
   } catch {
     return undefined;
   }
-  return createLog({ level: level as LogLevel, format, sinks: wanted.filter((o) => o !== '/dev/null').map((o) => openSink(o, rotation)) });
+  const sinks: Sink[] = [];
+  for (const output of wanted) {
+    if (output === '/dev/null') continue;
+    try {
+      sinks.push(openSink(output, rotation));
+    } catch (error) {
+      throw new ConfigError('verify', `open sink ${JSON.stringify(output)}: open ${output}: ${fileWords(error)}`);
+    }
+  }
+  return createLog({ level: level as LogLevel, format, sinks });
+}
+
+/** Go's words for why a file cannot be opened. */
+function fileWords(error: unknown): string {
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file or directory',
+    EISDIR: 'is a directory',
+    ENOTDIR: 'not a directory',
+    EACCES: 'permission denied',
+  };
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return words[code] ?? code;
 }
 
 function configFailure(log: HostLog, error: ConfigError, args: readonly string[]): never {
   switch (error.kind) {
     case 'usage':
       process.stderr.write(`${error.message}\n${usageText}\n`);
+      exitWith(log, ExitCode.Usage);
+    case 'panic':
+      process.stderr.write(`${error.message}\n`);
       exitWith(log, ExitCode.Usage);
     case 'fatal':
       log.fatal(error.message, error.fields);
@@ -224,8 +285,11 @@ function startupFailure(log: HostLog, error: unknown): never {
     const fields = { 'discovery-token': token, 'discovery-endpoints': endpoints, error };
     log.warn('failed to bootstrap; discovery token was already used', fields);
     log.warn('do not reuse discovery token; generate a new one to bootstrap a cluster');
-  } else if (error instanceof BootstrapError || error instanceof TokenOptionsError || error instanceof CorruptionFound)
-    log.fatal('discovery failed', { error });
+  }
+  // etcd says no more than this of bad token options.
+  else if (error instanceof TokenOptionsError)
+    log.fatal('discovery failed', { error: 'auth: invalid auth options', reason: error.message });
+  else if (error instanceof BootstrapError || error instanceof CorruptionFound) log.fatal('discovery failed', { error });
   else if (
     error instanceof DataRefused ||
     error instanceof WalError ||

@@ -35,22 +35,25 @@ export interface LogOptions {
 }
 
 export interface HostLog extends Log {
+  /** What is written from now on; for this log and all that are named after it. */
+  level: LogLevel;
   flush(): void;
   close(): void;
 }
 
 export function createLog(options: LogOptions): HostLog {
-  return new ZapLog(options, new Sampler(), undefined);
+  return new ZapLog(options, { level: options.level, sampler: new Sampler() }, undefined);
 }
 
 /**
- * `stderr`, `stdout`, `default` (stderr) or a file path, which is created with its directory. `rotation`: the file is replaced as it grows.
+ * `stderr`, `stdout`, `default` (stderr) or a file path. `rotation`: the file is replaced as it grows.
  * @throws the file system's error.
  */
 export function openSink(output: string, rotation?: LogRotation): Sink {
   if (output === 'default' || output === 'stderr') return openStream(2);
   if (output === 'stdout') return openStream(1);
-  mkdirSync(dirname(output), { recursive: true, mode: 0o700 });
+  // As etcd: only files that rotate get their folder made.
+  if (rotation !== undefined) mkdirSync(dirname(output), { recursive: true, mode: 0o700 });
   const fd = openSync(output, 'a', 0o600);
   return new FileSink(fd, true, rotation === undefined ? undefined : new RotatedFile(output, rotation));
 }
@@ -331,19 +334,31 @@ class Sampler {
   }
 }
 
+/** What all logs of one family have in common. */
+interface Shared {
+  level: LogLevel;
+  readonly sampler: Sampler;
+}
+
 class ZapLog implements HostLog {
   readonly #options: LogOptions;
-  readonly #threshold: number;
-  readonly #sampler: Sampler;
+  readonly #shared: Shared;
   readonly #name: string | undefined;
-  readonly debugEnabled: boolean;
 
-  constructor(options: LogOptions, sampler: Sampler, name: string | undefined) {
+  constructor(options: LogOptions, shared: Shared, name: string | undefined) {
     this.#options = options;
-    this.#threshold = logLevels.indexOf(options.level);
-    this.#sampler = sampler;
+    this.#shared = shared;
     this.#name = name;
-    this.debugEnabled = this.#threshold <= 0;
+  }
+
+  get level(): LogLevel {
+    return this.#shared.level;
+  }
+  set level(level: LogLevel) {
+    this.#shared.level = level;
+  }
+  get debugEnabled(): boolean {
+    return this.#shared.level === 'debug';
   }
 
   debug(message: string, fields?: LogFields): void {
@@ -363,7 +378,7 @@ class ZapLog implements HostLog {
     this.flush();
   }
   named(name: string): Log {
-    return new ZapLog(this.#options, this.#sampler, this.#name === undefined ? name : `${this.#name}.${name}`);
+    return new ZapLog(this.#options, this.#shared, this.#name === undefined ? name : `${this.#name}.${name}`);
   }
   flush(): void {
     for (const sink of this.#options.sinks) sink.flush();
@@ -374,7 +389,7 @@ class ZapLog implements HostLog {
 
   #write(level: LogLevel, message: string, fields: LogFields | undefined): void {
     const rank = logLevels.indexOf(level);
-    if (rank < this.#threshold || !this.#sampler.admits(level, message)) return;
+    if (rank < logLevels.indexOf(this.#shared.level) || !this.#shared.sampler.admits(level, message)) return;
     const frames = callFrames();
     const stack = rank >= 3 ? frames.join('\n') : undefined;
     const caller = callerOf(frames[0]);

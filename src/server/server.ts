@@ -89,6 +89,10 @@ export interface ServerOptions {
   };
   readonly figures?: ProcessFigures | undefined;
   readonly runtimeFigures?: RuntimeFigures | undefined;
+  /** What the process adds to `/debug/vars`. */
+  readonly debugVars?: (() => Readonly<Record<string, unknown>>) | undefined;
+  /** The log's level, to be changed while it runs. */
+  readonly logLevel?: { level(): string; setLevel(level: string): boolean } | undefined;
   /** False for a member that is only called inside the process. */
   readonly listen: boolean;
   /** The peers' side; a member alone needs none. */
@@ -594,6 +598,11 @@ async function openFront(
             upgradeGateway(gateway, request, socket, head);
           else socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
         };
+  const debugs = config.enablePprof || config.logLevel === 'debug';
+  const profiles =
+    !debugs || options.logLevel === undefined
+      ? undefined
+      : (await import('./http/profiles.ts')).profiles({ argv: runtime.argv, log: options.logLevel });
   const routes: RoutesOptions = {
     member,
     gateway: gateway === undefined ? undefined : (request, response) => gateway.handle(request, response),
@@ -604,6 +613,8 @@ async function openFront(
     cors: config.cors,
     hostWhitelist: config.hostWhitelist,
     argv: runtime.argv,
+    profiles,
+    vars: options.debugVars,
   };
   // Metrics ports compare a client's certificate with its address, as etcd does; client ports do not.
   const nameLookup = tls === undefined ? undefined : (await import('./peer/resolve.ts')).peerLookup(() => clock.mono());

@@ -107,7 +107,11 @@ export function checkInitialCluster(config: ServerConfig): void {
   // SRV records were matched by address; they need not spell the URL as this member does.
   const advertised = config.discovery?.kind === 'srv' ? [...own].sort() : [...config.initialAdvertisePeerUrls].sort();
   const listed = [...own].sort();
-  const resolved = `(resolved urls: ${JSON.stringify(advertised.join(','))} != ${JSON.stringify(listed.join(','))})`;
+  const quoted = (urls: readonly string[]): string => `[${urls.map((u) => JSON.stringify(u)).join(' ')}]`;
+  const resolved =
+    advertised.length !== listed.length
+      ? `(len(${quoted(advertised)}) != len(${quoted(listed)}))`
+      : `(resolved urls: ${JSON.stringify(advertised.join(','))} != ${JSON.stringify(listed.join(','))})`;
   const missing = listed.filter((u) => !advertised.includes(u));
   if (missing.length > 0) {
     const named = missing.map((u) => `${config.name}=${u}`).join(',');

@@ -13,6 +13,8 @@ const quotaBytesAdvised = 8 * 1024 * 1024 * 1024;
 const requestBytesAdvised = 10 * 1024 * 1024;
 const quotaBytesDefault = 2 * 1024 * 1024 * 1024;
 const peerTimeoutMsMin = 5000;
+/** Below, progress notices would crowd out events. */
+const progressMsMin = 100;
 
 export interface BuiltConfig {
   readonly config: ServerConfig;
@@ -56,6 +58,9 @@ export function buildConfig(options: Options): BuiltConfig {
       fields: { name },
     });
   }
+  const deprecated = (message: string): void => void remarks.push({ level: 'warn', message, fields: {} });
+  if (text('data-dir') === '')
+    remarks.push({ level: 'warn', message: "'data-dir' was empty; using default", fields: { 'data-dir': `${name}.etcd` } });
   const dataDir = text('data-dir') === '' ? `${name}.etcd` : text('data-dir');
   const advertisePeer = list('initial-advertise-peer-urls');
   // A new name without a cluster of its own names a cluster of that one member.
@@ -65,7 +70,7 @@ export function buildConfig(options: Options): BuiltConfig {
     discovers && !given('initial-cluster')
       ? ''
       : text('initial-cluster') === defaultCluster && name !== 'default'
-        ? advertisePeer.map((u) => `${name}=${u}`).join(',')
+        ? advertisePeer.map((u) => `${name === '' ? 'default' : name}=${u}`).join(',')
         : text('initial-cluster');
   const initialCluster = parseInitialCluster(clusterText);
   const state = text('initial-cluster-state');
@@ -97,6 +102,20 @@ export function buildConfig(options: Options): BuiltConfig {
     });
   }
   if (number('max-learners') < 0) throw new ConfigError('setup', 'membership: too many learner members in cluster');
+  if (given('max-snapshots')) deprecated('--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.');
+  if (given('v2-deprecation'))
+    deprecated('--v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.');
+  const progress = number('watch-progress-notify-interval');
+  if (progress > 0 && progress < progressMsMin) {
+    remarks.push({
+      level: 'warn',
+      message: 'adjusting watch progress notify interval to minimum period',
+      fields: { 'min-watch-progress-notify-interval': formatDuration(progressMsMin) },
+    });
+  }
+  if (gate('LeaseCheckpoint') && !gate('LeaseCheckpointPersist')) {
+    deprecated('Detected that checkpointing is enabled without persistence. Consider enabling feature gate LeaseCheckpointPersist');
+  }
   if (bool('unsafe-no-fsync')) {
     remarks.push({ level: 'warn', message: 'unsafe no-fsync is enabled: a crash of the machine loses acknowledged writes', fields: {} });
   }
@@ -142,9 +161,7 @@ export function buildConfig(options: Options): BuiltConfig {
     autoCompactionRetentionValue: retention,
     compactionBatchLimit: number('compaction-batch-limit') <= 0 ? 1000 : number('compaction-batch-limit'),
     compactionSleepMs: number('compaction-sleep-interval') <= 0 ? 10 : number('compaction-sleep-interval'),
-    // Below 100 ms the notices would crowd out events; etcd raises it silently as well.
-    watchProgressNotifyMs:
-      number('watch-progress-notify-interval') <= 0 ? 600_000 : Math.max(100, number('watch-progress-notify-interval')),
+    watchProgressNotifyMs: progress <= 0 ? 600_000 : Math.max(progressMsMin, progress),
     warningApplyMs: number('warning-apply-duration'),
     warningUnaryRequestMs: number('warning-unary-request-duration'),
     grpcKeepaliveMinMs: number('grpc-keepalive-min-time'),
@@ -170,8 +187,9 @@ export function buildConfig(options: Options): BuiltConfig {
     tlsMinVersion: tlsVersion(text('tls-min-version')) ?? 'TLSv1.2',
     tlsMaxVersion: tlsVersion(text('tls-max-version')),
     selfSignedCertValidityYears: number('self-signed-cert-validity'),
+    enablePprof: bool('enable-pprof'),
     metricsLevel: text('metrics') === 'extensive' ? 'extensive' : 'basic',
-    logLevel: text('log-level'),
+    logLevel: logLevelOf(text('log-level')) ?? 'info',
     logFormat: text('log-format') === 'console' ? 'console' : 'json',
     logOutputs: list('log-outputs').length === 0 ? ['default'] : list('log-outputs'),
     bootstrapDefragThresholdMb: number('bootstrap-defrag-threshold-megabytes'),
@@ -255,6 +273,15 @@ interface Access {
 
 const logLevels = ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal'];
 
+/** The level of a name, as zap reads it; undefined: there is none. */
+export function logLevelOf(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  if (name !== lower && name !== name.toUpperCase()) return undefined;
+  if (lower === '') return 'info';
+  if (lower === 'warning') return 'warn';
+  return logLevels.includes(lower) ? lower : undefined;
+}
+
 /** The relations, in etcd's order and words. */
 function verify({ text, number, bool, list, given }: Access, remarks: Remark[]): void {
   if (list('listen-client-http-urls').length === 0) {
@@ -267,7 +294,10 @@ function verify({ text, number, bool, list, given }: Access, remarks: Remark[]):
   const fail = (message: string): never => {
     throw new ConfigError('verify', message);
   };
-  if (!logLevels.includes(text('log-level'))) fail(`unrecognized level: ${JSON.stringify(text('log-level'))}`);
+  // etcd panics here; exit code and words are the same.
+  if (logLevelOf(text('log-level')) === undefined)
+    throw new ConfigError('panic', `panic: unrecognized level: ${JSON.stringify(text('log-level'))}`);
+  if (text('logger') === 'capnslog') fail('--logger=capnslog is removed in v3.5');
   if (text('logger') !== 'zap') fail(`unknown logger option ${JSON.stringify(text('logger'))}`);
   if (text('log-format') !== 'json' && text('log-format') !== 'console') {
     fail(`unknown log format: ${text('log-format')}, supported values json, console`);
@@ -299,10 +329,8 @@ function verify({ text, number, bool, list, given }: Access, remarks: Remark[]):
   if (5 * tick > election) fail(`--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${tick}ms]`);
   if (election > electionMsMax) fail(`--election-timeout[${election}ms] is too long, and should be set less than ${electionMsMax}ms`);
   const mode = text('auto-compaction-mode');
-  if (mode !== '' && mode !== 'periodic' && mode !== 'revision') fail(`unknown auto-compaction-mode ${JSON.stringify(mode)}`);
-  if (text('metrics') !== 'basic' && text('metrics') !== 'extensive') fail(`unknown metrics option ${JSON.stringify(text('metrics'))}`);
-  const freelist = text('backend-bbolt-freelist-type');
-  if (!['', 'array', 'map'].includes(freelist)) fail(`unknown backend-bbolt-freelist-type ${JSON.stringify(freelist)}`);
+  if (mode === '') fail('undefined auto-compaction-mode');
+  if (mode !== 'periodic' && mode !== 'revision') fail(`unknown auto-compaction-mode ${JSON.stringify(mode)}`);
   if (number('compact-hash-check-time') <= 0)
     fail(`--compact-hash-check-time must be >0 (set to ${formatDuration(number('compact-hash-check-time'))})`);
   try {
@@ -395,9 +423,10 @@ function asSetup<T>(make: () => T): T {
 function checkBindable(url: string): void {
   const m = /^([a-z]+):\/\/(.*)$/.exec(url);
   if (m === null || m[1]?.startsWith('unix') === true) return;
-  const at = splitHostPort(m[2] ?? '');
+  const at = splitHostPort((m[2] ?? '').replace(/[/?#].*$/, ''));
+  if (at !== undefined && at.port > 65535) throw new ConfigError('setup', `listen tcp: address ${at.port}: invalid port`);
   if (at === undefined) throw new ConfigError('verify', `missing port in address (${url})`);
-  if (at.host === 'localhost' || at.host === '') return;
+  if (at.host === 'localhost') return;
   if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(at.host) && !at.host.includes(':'))
     throw new ConfigError('verify', `expected IP in URL for binding (${url})`);
 }

@@ -73,6 +73,8 @@ export interface ServerConfig {
   /** Undefined: the highest there is. */
   readonly tlsMaxVersion: TlsVersion | undefined;
   readonly selfSignedCertValidityYears: number;
+  /** Serve profiles and the log level under /debug. */
+  readonly enablePprof: boolean;
   readonly metricsLevel: 'basic' | 'extensive';
   readonly logLevel: string;
   readonly logFormat: 'json' | 'console';

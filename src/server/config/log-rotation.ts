@@ -9,7 +9,8 @@ const streams = new Set(['default', 'stderr', 'stdout']);
 /** @throws an Error in etcd's words */
 export function parseLogRotation(outputs: readonly string[], text: string): LogRotation {
   const files = outputs.filter((o) => !streams.has(o)).length;
-  if (files > 1 || (files === 0 && outputs.length === 1)) throw new Error('log rotation requires a single file path');
+  if (files > 1 || (files === 0 && outputs.length === 1))
+    throw new Error('--log-outputs requires a single file path when --log-rotate-config-json is defined');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -5,11 +5,11 @@ import { type FlagValue, parseFlagValue, ValueError } from './flag-values.ts';
 /** A start that the configuration forbids. */
 export class ConfigError extends Error {
   readonly code = 'config';
-  /** `usage`: bad command line (exit 2, usage text); `verify`: bad values (exit 1); `setup`: met when the member is put together (exit 1). */
-  readonly kind: 'usage' | 'verify' | 'setup' | 'fatal';
+  /** `usage`: bad command line (exit 2, usage text); `panic`: as `usage`, without the usage text; `verify`: bad values (exit 1); `setup`: met when the member is put together (exit 1). */
+  readonly kind: 'usage' | 'panic' | 'verify' | 'setup' | 'fatal';
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(kind: 'usage' | 'verify' | 'setup' | 'fatal', message: string, fields: Readonly<Record<string, unknown>> = {}) {
+  constructor(kind: 'usage' | 'panic' | 'verify' | 'setup' | 'fatal', message: string, fields: Readonly<Record<string, unknown>> = {}) {
     super(message);
     this.kind = kind;
     this.fields = fields;

@@ -24,12 +24,12 @@ export class RequestLog implements WireObserver {
     const inner = this.#inner.method(method);
     if (method.requestStream || method.responseStream) return inner;
     const slowMs = this.#slowMs;
-    const all = this.#log.debugEnabled;
+    const log = this.#log;
     return {
       started: () => inner.started(),
       handled: (call, code, durationMs) => {
         inner.handled(call, code, durationMs);
-        if (all || durationMs > slowMs) this.#write(method, call, code, durationMs);
+        if (durationMs > slowMs || log.debugEnabled) this.#write(method, call, code, durationMs);
       },
       received: (bytes) => inner.received(bytes),
       sent: (bytes) => inner.sent(bytes),

@@ -17,6 +17,10 @@ export interface RoutesOptions {
   /** Answers `/v3/…` when there is a JSON gateway. */
   readonly gateway?: HttpHandler | undefined;
   readonly argv: readonly string[];
+  /** Answers `/debug/pprof/…` and `/debug/log/level` when they are switched on. */
+  readonly profiles?: HttpHandler | undefined;
+  /** More of what `/debug/vars` shows. */
+  readonly vars?: (() => Readonly<Record<string, unknown>>) | undefined;
 }
 
 /** The client port's HTTP requests. */
@@ -64,6 +68,10 @@ export function clientRoutes(options: RoutesOptions): HttpHandler {
     }
     if (options.gateway !== undefined && (path.startsWith('/v3/') || path.startsWith('/v3beta/'))) {
       options.gateway(request, response);
+      return;
+    }
+    if (options.profiles !== undefined && (path.startsWith('/debug/pprof/') || path === '/debug/log/level')) {
+      options.profiles(request, response);
       return;
     }
     notFound(response);
@@ -138,7 +146,7 @@ export function versionJson({ member, serverVersion }: Pick<RoutesOptions, 'memb
 }
 
 /** Go's expvar page as far as other programs read it. */
-function debugVars({ member, argv }: RoutesOptions): string {
+function debugVars({ member, argv, vars: more }: RoutesOptions): string {
   const status = member.raftStatus();
   const hex = (id: bigint): string => id.toString(16);
   const states = ['StateFollower', 'StateCandidate', 'StateLeader', 'StatePreCandidate'];
@@ -156,7 +164,7 @@ function debugVars({ member, argv }: RoutesOptions): string {
     progress,
     leadtransferee: hex(status.leadTransferee),
   };
-  const vars = { cmdline: argv, 'raft.status': raft };
+  const vars = { cmdline: argv, ...more?.(), 'raft.status': raft };
   return `{\n${Object.entries(vars)
     .map(([k, v]) => `${JSON.stringify(k)}: ${JSON.stringify(v)}`)
     .join(',\n')}\n}\n`;

@@ -1,10 +1,12 @@
 // The shape that other programs parse, and that a reader who does not read holds nobody up.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLog, openSink, type Sink } from '../../../src/host/log.ts';
+import { until } from '../../support/member.ts';
 
 const top = join(import.meta.dirname, '../../..');
 
@@ -61,13 +63,48 @@ describe('outputs', () => {
   });
 
   it('write a file, whole when flushed', () => {
-    const path = join(dir, 'new', 'log');
+    const path = join(dir, 'log');
     const log = createLog({ level: 'info', format: 'json', sinks: [openSink(path)] });
     for (let i = 0; i < 50; i++) log.info(`line ${i}`);
     log.flush();
     const lines = readFileSync(path, 'utf8').trim().split('\n');
     expect(lines.map((l) => (JSON.parse(l) as { msg: string }).msg)).toEqual(Array.from({ length: 50 }, (_, i) => `line ${i}`));
     log.close();
+  });
+
+  it('rotate: the full file gets a name of its own, old ones are compressed and removed', async () => {
+    const path = join(dir, 'new', 'member.log');
+    const rotation = { bytesMax: 2000, daysMax: 0, filesMax: 3, localTime: false, compress: true };
+    const log = createLog({ level: 'info', format: 'json', sinks: [openSink(path, rotation)] });
+    const old = (): string[] => readdirSync(join(dir, 'new')).filter((n) => n !== 'member.log');
+    for (let i = 0; i < 60; i++) {
+      log.info(`line ${i}`, { filler: 'x'.repeat(200) });
+      await until('the line to be written', () => readFileSync(path, 'utf8').includes(`"line ${i}"`));
+    }
+    await until('old files to be tidied up', () => old().length === 3 && old().every((n) => n.endsWith('.gz')));
+    for (const name of old()) {
+      expect(name).toMatch(/^member-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log\.gz$/);
+      const text = gunzipSync(readFileSync(join(dir, 'new', name))).toString();
+      expect(text.length).toBeLessThanOrEqual(2000);
+      for (const line of text.trim().split('\n')) JSON.parse(line);
+    }
+    expect(readFileSync(path, 'utf8').length).toBeLessThanOrEqual(2000);
+    log.close();
+  });
+
+  it('change their level while they write', () => {
+    const lines: string[] = [];
+    const sink = { write: (line: string) => void lines.push(line), flush() {}, close() {} };
+    const log = createLog({ level: 'info', format: 'json', sinks: [sink] });
+    const named = log.named('raft');
+    named.debug('a');
+    log.level = 'debug';
+    named.debug('b');
+    expect(named.debugEnabled).toBe(true);
+    log.level = 'error';
+    named.warn('c');
+    named.error('d');
+    expect(lines.map((l) => (JSON.parse(l) as { msg: string }).msg)).toEqual(['b', 'd']);
   });
 
   it.each(['fifo', 'socket'])('never wait for a %s that nobody reads', async (kind) => {
