@@ -58,7 +58,6 @@ export function buildConfig(options: Options): BuiltConfig {
       fields: { name },
     });
   }
-  const deprecated = (message: string): void => void remarks.push({ level: 'warn', message, fields: {} });
   if (text('data-dir') === '')
     remarks.push({ level: 'warn', message: "'data-dir' was empty; using default", fields: { 'data-dir': `${name}.etcd` } });
   const dataDir = text('data-dir') === '' ? `${name}.etcd` : text('data-dir');
@@ -102,9 +101,6 @@ export function buildConfig(options: Options): BuiltConfig {
     });
   }
   if (number('max-learners') < 0) throw new ConfigError('setup', 'membership: too many learner members in cluster');
-  if (given('max-snapshots')) deprecated('--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.');
-  if (given('v2-deprecation'))
-    deprecated('--v2-deprecation is deprecated and scheduled for removal in v3.8. The default value is enforced, ignoring user input.');
   const progress = number('watch-progress-notify-interval');
   if (progress > 0 && progress < progressMsMin) {
     remarks.push({
@@ -114,7 +110,8 @@ export function buildConfig(options: Options): BuiltConfig {
     });
   }
   if (gate('LeaseCheckpoint') && !gate('LeaseCheckpointPersist')) {
-    deprecated('Detected that checkpointing is enabled without persistence. Consider enabling feature gate LeaseCheckpointPersist');
+    const message = 'Detected that checkpointing is enabled without persistence. Consider enabling feature gate LeaseCheckpointPersist';
+    remarks.push({ level: 'warn', message, fields: {} });
   }
   if (bool('unsafe-no-fsync')) {
     remarks.push({ level: 'warn', message: 'unsafe no-fsync is enabled: a crash of the machine loses acknowledged writes', fields: {} });
