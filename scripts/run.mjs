@@ -1,4 +1,4 @@
-// `npm start` and `npm test`: set up what is missing (dependencies, build), then run in this very process.
+// `npm start`, `npm test` and `npm run cluster`: set up what is missing (dependencies, build), then run in this very process.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -29,6 +29,10 @@ const [face, ...rest] = process.argv.slice(2);
 if (face === 'test') {
   const { runTests } = await import('./test.mjs');
   await runTests(rest);
+} else if (face === 'cluster') {
+  if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+  const { runCluster } = await import('./cluster.mjs');
+  await runCluster(rest);
 } else {
   // npm runs scripts in the package's folder; the data directory belongs where the user stands.
   if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);

@@ -11,6 +11,7 @@ start_all a b c
   while [ ! -e "$work/enough" ]; do
     i=$((i + 1))
     if etcdctl put writer "$i" --command-timeout 30s >/dev/null 2>&1; then echo "$i" >"$work/acknowledged"; fi
+    sleep 0.1
   done
 ) &
 writer=$!

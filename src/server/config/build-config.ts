@@ -207,7 +207,8 @@ function refuseUnbuilt(options: Options): void {
     if (flag.built || flag.kind === 'ignored' || !options.given.has(flag.name)) continue;
     const value = options.values.get(flag.name) as FlagValue;
     if (flagText(value) === flagText(parseFlagValue(flag, flag.value))) continue;
-    throw new ConfigError('verify', `--${flag.name} is not supported by this build`);
+    const why = flag.reason === undefined ? '' : `: ${flag.reason}`;
+    throw new ConfigError('verify', `--${flag.name} is not supported by this build${why}`);
   }
   const gates = options.values.get('feature-gates') as ReadonlyMap<string, boolean>;
   for (const gate of featureGates) {
@@ -300,7 +301,8 @@ function verify({ text, number, bool, list, given }: Access, remarks: Remark[]):
     fail(`unknown log format: ${text('log-format')}, supported values json, console`);
   }
   const outputs = list('log-outputs');
-  if (outputs.includes('systemd/journal')) fail('--log-outputs systemd/journal is not supported by this build');
+  if (outputs.includes('systemd/journal'))
+    fail('--log-outputs systemd/journal is not supported by this build: write to stderr, which systemd takes into the journal');
   if (outputs.length > 1 && outputs.includes('default')) {
     fail(`multi logoutput for "default" is not supported yet`);
   }

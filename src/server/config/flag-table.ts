@@ -30,6 +30,8 @@ export interface FlagDef {
   readonly choices: readonly string[] | undefined;
   /** False: known, and refused by name when set to anything but its default. */
   readonly built: boolean;
+  /** Why it is refused for good: what it asks for cannot be had here. */
+  readonly reason: string | undefined;
 }
 
 interface Extra {
@@ -37,6 +39,7 @@ interface Extra {
   readonly noKey?: boolean;
   readonly choices?: readonly string[];
   readonly notBuilt?: boolean;
+  readonly reason?: string;
 }
 
 const rows: FlagDef[] = [];
@@ -54,7 +57,8 @@ function section(
       help,
       key: extra.noKey === true ? undefined : (extra.key ?? name),
       choices: extra.choices,
-      built: extra.notBuilt !== true,
+      built: extra.notBuilt !== true && extra.reason === undefined,
+      reason: extra.reason,
     }),
   );
 }
@@ -72,7 +76,9 @@ section('Member', (flag) => {
   flag('listen-client-http-urls', 'urls', '', 'URLs for HTTP clients only; takes HTTP off the client URLs.');
   flag('max-snapshots', 'uint', '5', 'Raft snapshot files kept; 0 keeps all. Deprecated by etcd.');
   flag('max-wals', 'uint', '5', 'WAL files kept; 0 keeps all.');
-  flag('memory-mlock', 'bool', 'false', 'Lock memory pages.', { notBuilt: true });
+  flag('memory-mlock', 'bool', 'false', 'Lock memory pages.', {
+    reason: 'a JavaScript engine cannot lock its memory; turn swap off, or run the member in a control group without it',
+  });
   flag('quota-backend-bytes', 'int', '0', 'Size of the store at which writes are refused; 0 means 2 GiB, negative no limit.');
   flag('backend-bbolt-freelist-type', 'string', '', 'Kind of bbolt free list; the store here has none, so array and map are alike.');
   flag('backend-batch-interval', 'duration', '0s', 'Longest time before the store commits; 0 means 100ms.');
@@ -83,7 +89,10 @@ section('Member', (flag) => {
   flag('grpc-keepalive-min-time', 'duration', '5s', 'Shortest time a client must leave between pings.');
   flag('grpc-keepalive-interval', 'duration', '2h', 'Time between pings to a client; 0 turns them off.');
   flag('grpc-keepalive-timeout', 'duration', '20s', 'Time a client has to answer a ping; 0 turns it off.');
-  flag('socket-reuse-port', 'bool', 'false', 'SO_REUSEPORT on listeners.', { key: 'socket-options.reuse-port', notBuilt: true });
+  flag('socket-reuse-port', 'bool', 'false', 'SO_REUSEPORT on listeners.', {
+    key: 'socket-options.reuse-port',
+    reason: 'Node shares a port between processes only from 23.1 on; an upgrade of one member needs no shared port',
+  });
   flag('socket-reuse-address', 'bool', 'false', 'SO_REUSEADDR on listeners (always set here).', { key: 'socket-options.reuse-address' });
   flag('enable-grpc-gateway', 'bool', 'true', 'Serve the JSON gateway under /v3.');
   flag('raft-read-timeout', 'duration', '5s', 'Read timeout of connections between members; at least 5s.', { noKey: true });

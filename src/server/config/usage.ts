@@ -36,7 +36,10 @@ export function helpText(): string {
       lines.push('', `${section}:`);
     }
     const shown = flag.name === 'data-dir' ? '${name}.etcd' : flag.value;
-    lines.push(`  --${flag.name} '${shown}'`, `    ${flag.help}${flag.built ? '' : ' (not built yet: refused when set)'}`);
+    lines.push(
+      `  --${flag.name} '${shown}'`,
+      `    ${flag.help}${flag.built ? '' : flag.reason === undefined ? ' (not built yet: refused when set)' : ' (refused when set)'}`,
+    );
     if (flag.kind === 'gates') for (const g of featureGates) lines.push(`    ${g.name}=true|false (${g.stage} - default=${g.value})`);
   }
   return `${usageText}${lines.join('\n')}\n`;

@@ -81,7 +81,18 @@ describe('the command line', () => {
     [['--log-format', 'foo'], 'unknown log format: foo, supported values json, console'],
     [['--logger', 'foo'], 'unknown logger option "foo"'],
     [['--discovery-fallback', 'proxy'], 'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"'],
-    [['--memory-mlock'], '--memory-mlock is not supported by this build'],
+    [
+      ['--memory-mlock'],
+      '--memory-mlock is not supported by this build: a JavaScript engine cannot lock its memory; turn swap off, or run the member in a control group without it',
+    ],
+    [
+      ['--socket-reuse-port'],
+      '--socket-reuse-port is not supported by this build: Node shares a port between processes only from 23.1 on; an upgrade of one member needs no shared port',
+    ],
+    [
+      ['--log-outputs', 'systemd/journal'],
+      '--log-outputs systemd/journal is not supported by this build: write to stderr, which systemd takes into the journal',
+    ],
     [['--config-file', '/none'], 'open /none: no such file or directory'],
   ])('does not verify %j', (argv, message) => {
     const found = refusal({ argv });
@@ -94,7 +105,7 @@ describe('the command line', () => {
     for (const flag of flagTable) {
       if (flag.built || flag.kind !== 'bool') continue;
       const other = flag.value === 'true' ? 'false' : 'true';
-      expect(refusal({ argv: [`--${flag.name}=${other}`] }).message).toBe(`--${flag.name} is not supported by this build`);
+      expect(refusal({ argv: [`--${flag.name}=${other}`] }).message).toContain(`--${flag.name} is not supported by this build`);
     }
   });
 
