@@ -70,6 +70,7 @@ function checkFlags(flags: Flags): void {
     throw new Refusal(`min version (${flags.string('tls-min-version')}) is greater than max version (${flags.string('tls-max-version')})`);
   if (min === 'TLSv1.3' && flags.strings('listen-cipher-suites').length > 0)
     throw new Refusal('cipher suites cannot be configured when only TLS1.3 is enabled');
+  if (flags.bool('enable-pprof')) throw new Refusal('--enable-pprof is not supported by this build');
   if (flags.has('balance') && !(policies as readonly string[]).includes(flags.string('balance')))
     throw new Refusal(`invalid balance ${JSON.stringify(flags.string('balance'))} (must be one of: ${policies.join(', ')})`);
 }
