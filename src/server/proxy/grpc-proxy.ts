@@ -1,5 +1,5 @@
 /** The gRPC proxy put together: members behind, one port for clients in front. */
-import { Auth, Election, Lock, Maintenance, type MethodDef } from '../../api/gen/methods.ts';
+import { Election, Lock, Maintenance, type MethodDef } from '../../api/gen/methods.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { utf8 } from '../../base/bytes.ts';
@@ -12,7 +12,7 @@ import type { ClientOptions } from '../../client/options.ts';
 import { OrderingLayer } from '../../client/ordering.ts';
 import { HandlerTable } from '../../wire/call.ts';
 import { ClusterProxy } from './cluster-proxy.ts';
-import { registerKvProxy } from './kv-proxy.ts';
+import { registerAuthProxy, registerKvProxy } from './kv-proxy.ts';
 import { registerLeaseProxy } from './lease-proxy.ts';
 import { ProxyMetrics, type ProxyProcessFigures } from './metrics.ts';
 import { RangeCache } from './range-cache.ts';
@@ -57,13 +57,14 @@ export class GrpcProxy {
     if (options.leasingPrefix !== '') layer = this.#leasing = new LeasingLayer(layer, options.leasingPrefix);
     const upstream = new Upstream(layer, clock, layer === connection);
     this.client = new Client(layer);
-    const cache = new RangeCache(this.metrics.cacheKeys);
+    const cache = new RangeCache(this.metrics.cacheKeys, clock);
     this.#cluster = new ClusterProxy({ ...options, upstream, client: this.client });
     registerKvProxy(this.table, upstream, cache, this.metrics);
+    registerAuthProxy(this.table, upstream, cache);
     new WatchProxy({ upstream, cache, metrics: this.metrics, log }).register(this.table);
     registerLeaseProxy(this.table, upstream);
     this.#cluster.register(this.table);
-    for (const method of [...Object.values(Maintenance), ...Object.values(Auth), ...Object.values(Lock), ...Object.values(Election)]) {
+    for (const method of [...Object.values(Maintenance), ...Object.values(Lock), ...Object.values(Election)]) {
       if (method.responseStream) upstream.passStream(this.table, method as MethodDef);
       else upstream.pass(this.table, method as MethodDef);
     }

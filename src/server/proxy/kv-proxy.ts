@@ -1,6 +1,6 @@
 /** KV through the proxy: serializable ranges from the cache, everything else from the members. */
 import { RangeRequest, RangeResponse, TxnResponse, type TxnRequest, type RequestOp, type ResponseOp } from '../../api/gen/etcdserverpb.ts';
-import { KV } from '../../api/gen/methods.ts';
+import { Auth, KV, type MethodDef } from '../../api/gen/methods.ts';
 import { errors } from '../../api/status.ts';
 import { copyBytes, emptyBytes } from '../../base/bytes.ts';
 import type { HandlerTable, UnaryCall } from '../../wire/call.ts';
@@ -58,7 +58,7 @@ class KvProxy {
       }
       this.#metrics.cacheMisses.add(1);
     }
-    const pending = this.#cache.begin(copyBytes(request.key), copyBytes(request.rangeEnd));
+    const pending = this.#cache.begin(copyBytes(request.key), copyBytes(request.rangeEnd), request.revision);
     this.#upstream.bytes(call, request, identity).then(
       (body) => {
         this.#cache.add(pending, id, request.revision, copyBytes(body));
@@ -103,7 +103,8 @@ class KvProxy {
     forget();
     const reads = new Map<RequestOp, PendingRange>();
     for (const o of [...request.success, ...request.failure]) {
-      if (o.requestRange !== undefined) reads.set(o, this.#cache.begin(copyBytes(o.requestRange.key), copyBytes(o.requestRange.rangeEnd)));
+      if (o.requestRange !== undefined)
+        reads.set(o, this.#cache.begin(copyBytes(o.requestRange.key), copyBytes(o.requestRange.rangeEnd), o.requestRange.revision));
     }
     const identity = identityOf(call.metadata);
     this.#upstream.bytes(call, request, identity).then(
@@ -138,5 +139,26 @@ function writtenSpans(txn: TxnRequest, out: Span[]): void {
     if (o.requestPut !== undefined) out.push([o.requestPut.key, emptyBytes]);
     else if (o.requestDeleteRange !== undefined) out.push([o.requestDeleteRange.key, o.requestDeleteRange.rangeEnd]);
     else if (o.requestTxn !== undefined) writtenSpans(o.requestTxn, out);
+  }
+}
+
+/** Calls that change who may see what: nothing that was read before them is served after. */
+export function registerAuthProxy(table: HandlerTable, upstream: Upstream, cache: RangeCache): void {
+  for (const method of Object.values(Auth) as MethodDef[]) {
+    if (method.path === Auth.authenticate.path || /(Status|Get|List)$/.test(method.name)) upstream.pass(table, method);
+    else
+      table.addUnary(method, (call) => {
+        cache.clear();
+        upstream.bytes(call, call.request as never, identityOf(call.metadata)).then(
+          (body) => {
+            cache.clear();
+            call.replyEncoded([body]);
+          },
+          (error: unknown) => {
+            cache.clear();
+            call.fail(statusOf(error));
+          },
+        );
+      });
   }
 }

@@ -6,9 +6,12 @@ import { RangeCache } from '../../../src/server/proxy/range-cache.ts';
 const b = (s: string): Uint8Array => Buffer.from(s, 'latin1');
 const none = new Uint8Array(0);
 
+let now = 0;
+const clock = { mono: (): number => now };
+
 function filled(entries: readonly (readonly [id: string, key: string, end: string, revision?: number])[]): RangeCache {
-  const cache = new RangeCache(new Gauge());
-  for (const [id, key, end, revision] of entries) cache.add(cache.begin(b(key), b(end)), id, revision ?? 0, b(id));
+  const cache = new RangeCache(new Gauge(), clock);
+  for (const [id, key, end, revision] of entries) cache.add(cache.begin(b(key), b(end), revision), id, revision ?? 0, b(id));
   return cache;
 }
 const kept = (cache: RangeCache, ...ids: string[]): string[] => ids.filter((id) => cache.get(id) !== undefined);
@@ -54,9 +57,25 @@ describe('range cache', () => {
     expect(cache.isCompacted(0)).toBe(false);
   });
 
+  it('asks again for what has grown old, and for everything when rights change', () => {
+    const cache = filled([
+      ['a', 'a', ''],
+      ['a@5', 'a', '', 5],
+    ]);
+    now += 29_000;
+    expect(kept(cache, 'a', 'a@5')).toEqual(['a', 'a@5']);
+    now += 2_000;
+    expect(kept(cache, 'a', 'a@5')).toEqual([]);
+    const other = filled([['a@5', 'a', '', 5]]);
+    const pending = other.begin(b('b'), none, 6);
+    other.clear();
+    other.add(pending, 'b@6', 6, b('old'));
+    expect(kept(other, 'a@5', 'b@6')).toEqual([]);
+  });
+
   it('is bounded in entries and bytes, and forgets the least used first', () => {
     const gauge = new Gauge();
-    const cache = new RangeCache(gauge);
+    const cache = new RangeCache(gauge, clock);
     for (let i = 0; i < 2048; i++) cache.add(cache.begin(b(`k${i}`), none), `k${i}`, 0, b('v'));
     expect(cache.get('k0')).toBeDefined();
     cache.add(cache.begin(b('new'), none), 'new', 0, b('v'));
