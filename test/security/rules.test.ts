@@ -23,6 +23,7 @@ import { readOptions } from '../../src/server/config/options.ts';
 import { PeerClient } from '../../src/server/peer/peer-client.ts';
 import { askVersion } from '../../src/server/peer/questions.ts';
 import { connectionsFor } from '../../src/server/server.ts';
+import { identityOf } from '../../src/server/proxy/identity.ts';
 import { ServiceContext } from '../../src/server/services/context.ts';
 import { registerServices } from '../../src/server/services/services.ts';
 import { checkTxn } from '../../src/server/txn/checks.ts';
@@ -315,6 +316,20 @@ describe('surroundings', () => {
         /\beval\(|new Function\(|Root\.fromJSON|protobuf\.parse|runInThisContext/.test(readFileSync(join(top, 'src', f), 'utf8')),
       );
     expect(hits).toEqual([]);
+  });
+
+  it('S-124: nothing is shared between callers of the gRPC proxy', () => {
+    const key = (entries: Record<string, string>): string => identityOf(new Map(Object.entries(entries).map(([k, v]) => [k, [v]]))).key;
+    const callers = [
+      {},
+      { token: 'a' },
+      { token: 'b' },
+      { authorization: 'a' },
+      { authorization: 'Bearer a' },
+      { token: 'a', authorization: 'b' },
+    ];
+    expect(new Set(callers.map(key)).size).toBe(callers.length);
+    expect(key({ token: 'a', 'user-agent': 'x' })).toBe(key({ token: 'a' }));
   });
 
   it('S-120: a terminal sees no control characters of keys and values', () => {
