@@ -26,7 +26,10 @@ const channel = (endpoint: string): Channel => {
 };
 
 beforeAll(async () => {
-  cluster = await ProcessCluster.start({ kinds: ['tsetcd', 'tsetcd', 'tsetcd'], args: ['--log-level', 'error'] });
+  cluster = await ProcessCluster.start({
+    kinds: ['tsetcd', 'tsetcd', 'tsetcd'], // The short form hashes faster: a busy machine would need minutes for what waits.
+    args: ['--log-level', 'error', '--bcrypt-cost', full ? '10' : '8'],
+  });
 }, 120_000);
 afterAll(async () => {
   for (const c of channels) c.close();
@@ -76,7 +79,7 @@ describe('a storm of logins', () => {
     const before = await probe(full ? 5_000 : 1_000);
     const late = await figure('etcd_server_heartbeat_send_failures_total');
     const changes = await figure('etcd_server_leader_changes_seen_total');
-    const outcomes = { served: 0, refused: 0, wrong: 0, other: [] as string[] };
+    const outcomes = { served: 0, refused: 0, wrong: 0, late: 0, other: [] as string[] };
     const refusedMs: number[] = [];
     const storm = steadily(loginRate, seconds * 1000, async (i) => {
       const at = performance.now();
@@ -88,6 +91,7 @@ describe('a storm of logins', () => {
             outcomes.refused++;
             refusedMs.push(performance.now() - at);
           } else if (e instanceof RpcError && e.message.includes('authentication failed')) outcomes.wrong++;
+          else if (e instanceof RpcError && e.code === 4) outcomes.late++;
           else outcomes.other.push(String(e));
         },
       );
@@ -97,13 +101,15 @@ describe('a storm of logins', () => {
     expect(outcomes.other).toEqual([]);
     expect(outcomes.served).toBeGreaterThan(0);
     // More came than fits the queue.
-    expect(outcomes.refused).toBeGreaterThan(loginRate * seconds * 0.3);
+    expect(outcomes.refused).toBeGreaterThan(0);
     expect(await figure('tsetcd_auth_passwords_refused_total')).toBeGreaterThanOrEqual(outcomes.refused);
     expect(await figure('tsetcd_auth_passwords_checked_total')).toBeGreaterThanOrEqual(outcomes.served + outcomes.wrong);
     expect(await figure('etcd_server_leader_changes_seen_total')).toBe(changes);
-    expect(await cluster.leader()).toBe(leader);
+    expect(await figure('etcd_server_is_leader')).toBe(1);
     const p = (ms: readonly number[]): string => `${quantile(ms, 0.5).toFixed(2)}/${quantile(ms, 0.99).toFixed(2)}`;
     if (full) {
+      expect(outcomes.late).toBe(0);
+      expect(outcomes.refused).toBeGreaterThan(loginRate * seconds * 0.8);
       const heartbeats = (await figure('etcd_server_heartbeat_send_failures_total')) - late;
       const rate = (n: number): string => `${(n / seconds).toFixed(1)}/s`;
       console.log(
