@@ -167,7 +167,8 @@ describe('what is sent', () => {
       await expect(
         channel.unary(unknown(i), {}, { timeoutMs: 30_000, metadata: { 'client-api-version': `v${i}`, 'user-agent': `u${i}` } }),
       ).rejects.toThrow('unknown method');
-    expect(await series()).toBe(before);
+    // Others may add a line of their own meanwhile; 199 names and agents do not.
+    expect(await series()).toBeLessThan(before + 50);
   });
 
   it('S-080, S-083: names of JavaScript are names like any other', async () => {

@@ -33,7 +33,7 @@ describe.skipIf(reference('etcd') === undefined)('S-083, S-096: auth beside a re
   });
 
   it(`answers ${count} requests alike`, async () => {
-    const steps = new Steps(new SeededRandom(seed), Math.ceil(count / 200));
+    const steps = new Steps(new SeededRandom(seed), Math.ceil(count / 350));
     const [theirs, ours] = subjects as [Subject, Subject];
     const outcomes = new Map<string, number>();
     const differences: string[] = [];

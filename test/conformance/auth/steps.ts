@@ -310,7 +310,7 @@ export class Subject {
 }
 
 /** Long enough for an answer on a busy machine. */
-const waitMs = 2500;
+const waitMs = 6000;
 /** Calls that wait for something to happen. */
 const waits = new Set(['Lock', 'Campaign', 'Observe']);
 /** Answers whose content is a server's own. */
@@ -322,6 +322,7 @@ function shown(name: string, response: object): string {
     if (field === 'clusterId' || field === 'memberId' || field === 'raftTerm') return undefined;
     if (field === 'TTL' && name === 'LeaseTimeToLive') return Number(value) > 0;
     // In the order of a Go map.
+    if (field === 'leases' && Array.isArray(value)) return (value as { ID: unknown }[]).map((l) => String(l.ID)).sort();
     if (field === 'keys' && Array.isArray(value)) return (value as Uint8Array[]).map((k) => Buffer.from(k).toString('latin1')).sort();
     if (typeof value === 'bigint') return String(value);
     if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
