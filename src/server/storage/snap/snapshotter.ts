@@ -73,7 +73,7 @@ export class Snapshotter {
     const bytes = encodeSnapshotFile(snapshot);
     encoded?.();
     try {
-      const file = this.#disk.open(temporary, { write: true, create: true, truncate: true, mode: 0o666 });
+      const file = this.#disk.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
       const ops: DiskOp[] = [
         { kind: 'write', file, bytes, position: 0 },
         { kind: 'sync', file },
@@ -96,7 +96,7 @@ export class Snapshotter {
     const place = placeOf(snapshot);
     if (place === undefined) return;
     const temporary = `${this.#dir}/tmp-${place.name}`;
-    const file = this.#disk.open(temporary, { write: true, create: true, truncate: true, mode: 0o666 });
+    const file = this.#disk.open(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
     try {
       file.write(encodeSnapshotFile(snapshot), 0);
       file.sync();
