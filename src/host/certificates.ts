@@ -385,7 +385,8 @@ function examineValidity(c: X509Certificate, what: string, nowMs: number, add: A
   const from = Date.parse(c.validFrom);
   const to = Date.parse(c.validTo);
   const days = Math.floor((to - nowMs) / dayMs);
-  if (from > nowMs) add('error', 'validity', `${what} is not valid before ${day(from)}`, 'is the clock of this machine right?');
+  if (Number.isNaN(from) || Number.isNaN(to)) add('error', 'validity', `the times of ${what} cannot be read`, 'issue anew');
+  else if (from > nowMs) add('error', 'validity', `${what} is not valid before ${day(from)}`, 'is the clock of this machine right?');
   else if (to <= nowMs)
     add(
       'error',
@@ -426,7 +427,7 @@ function examineChain(
     if (trusted !== undefined) {
       if (!trusted.ca)
         add('error', 'chain', `${oneLine(trusted.subject)} in ${file} is no authority: it may not sign`, 'make one: cert init');
-      else if (Date.parse(trusted.validTo) <= nowMs || Date.parse(trusted.validFrom) > nowMs)
+      else if (!(Date.parse(trusted.validTo) > nowMs && Date.parse(trusted.validFrom) <= nowMs))
         examineValidity(trusted, `the authority ${oneLine(trusted.subject)}`, nowMs, add);
       else add('ok', 'chain', `signed by ${oneLine(trusted.subject)}`);
       return;

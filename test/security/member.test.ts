@@ -139,19 +139,7 @@ describe('pages and origins', () => {
   it('S-119: only these pages are there without a password', async () => {
     const open = ['/health', '/livez', '/readyz', '/metrics', '/version', '/debug/vars'];
     for (const path of open) expect((await http(path)).status, path).toBe(200);
-    for (const path of [
-      '/',
-      '/debug/pprof/',
-      '/debug/pprof/heap',
-      '/debug/requests',
-      '/v2/keys',
-      '/config',
-      '/members',
-      '/raft',
-      '/leases',
-      '/metrics/x',
-      '/favicon.ico',
-    ])
+    for (const path of ['/', '/debug/requests', '/v2/keys', '/config', '/members', '/raft', '/leases', '/metrics/x', '/favicon.ico'])
       expect((await http(path)).status, path).toBe(404);
     expect(Object.keys(JSON.parse((await http('/version')).body) as object).sort()).toEqual(['etcdcluster', 'etcdserver', 'storage']);
   });
@@ -434,6 +422,9 @@ describe('files', () => {
     const [clientPort = 0, peerPort = 0] = await freePorts(2);
     const second = new MemberProcess({ dataDir: open, clientPort, peerPort });
     await second.start();
+    // Profiles and the log's level are there when asked for, or at log level debug (S-119).
+    for (const path of ['/debug/pprof/', '/debug/pprof/heap', '/debug/log/level'])
+      expect((await http(path, { port: clientPort })).status, path).toBe(404);
     await second.stop();
     expect(second.log).toContain('check file permission');
     expect(second.log).toMatch(/exist, but the permission is \\"drwxr-xr-x\\"/);
