@@ -91,11 +91,18 @@ export class Family<T> {
 
 type Kind = 'counter' | 'gauge' | 'histogram' | 'summary';
 
-interface Metric {
-  readonly name: string;
-  readonly kind: Kind;
+interface Metric extends MetricShape {
   readonly help: string;
   readonly write: (out: string[]) => void;
+}
+
+/** What is declared of a metric, whether it has a sample or not. */
+export interface MetricShape {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly labels: readonly string[];
+  /** Of a histogram, without +Inf. */
+  readonly bounds: readonly number[] | undefined;
 }
 
 export class MetricsRegistry {
@@ -132,14 +139,20 @@ export class MetricsRegistry {
 
   /** A histogram that a room made for itself. */
   show(name: string, help: string, h: Histogram): void {
-    this.#add(name, 'histogram', help, (out) => writeHistogram(out, name, {}, h));
+    this.#add(name, 'histogram', help, (out) => writeHistogram(out, name, {}, h), [], h.bounds);
   }
 
   /** Histograms that differ in one label, made elsewhere. */
   familyOf(name: string, help: string, label: string, all: Readonly<Record<string, Histogram>>): void {
-    this.#add(name, 'histogram', help, (out) => {
-      for (const [value, h] of Object.entries(all)) writeHistogram(out, name, { [label]: value }, h);
-    });
+    this.#add(
+      name,
+      'histogram',
+      help,
+      (out) => {
+        for (const [value, h] of Object.entries(all)) writeHistogram(out, name, { [label]: value }, h);
+      },
+      [label],
+    );
   }
 
   counters(name: string, help: string, labelNames: readonly string[]): Family<Counter> {
@@ -156,7 +169,7 @@ export class MetricsRegistry {
 
   histograms(name: string, help: string, labelNames: readonly string[], bounds: readonly number[]): Family<Histogram> {
     const f = new Family(labelNames, () => new Histogram(bounds));
-    this.#addFamily(name, 'histogram', help, f, (out, labels, h) => writeHistogram(out, name, labels, h));
+    this.#addFamily(name, 'histogram', help, f, (out, labels, h) => writeHistogram(out, name, labels, h), bounds);
     return f;
   }
 
@@ -179,18 +192,32 @@ export class MetricsRegistry {
     help: string,
     family: Family<T>,
     write: (out: string[], labels: Labels, instrument: T) => void,
+    bounds?: readonly number[],
   ): void {
-    this.#add(name, kind, help, (out) => {
+    const writeAll = (out: string[]): void => {
       const all = [...family.entries()].sort((a, b) => (a[0].join('\u0000') < b[0].join('\u0000') ? -1 : 1));
       for (const [values, instrument] of all) {
         write(out, Object.fromEntries(family.labelNames.map((n, i) => [n, values[i] ?? ''])), instrument);
       }
-    });
+    };
+    this.#add(name, kind, help, writeAll, family.labelNames, bounds);
   }
 
-  #add(name: string, kind: Kind, help: string, write: (out: string[]) => void): void {
+  #add(
+    name: string,
+    kind: Kind,
+    help: string,
+    write: (out: string[]) => void,
+    labels: readonly string[] = [],
+    bounds?: readonly number[],
+  ): void {
     if (this.#metrics.has(name)) throw new Error(`metric ${name} is declared twice`);
-    this.#metrics.set(name, { name, kind, help, write });
+    this.#metrics.set(name, { name, kind, help, write, labels, bounds });
+  }
+
+  /** All that is declared. */
+  describe(): readonly MetricShape[] {
+    return [...this.#metrics.values()];
   }
 
   /** Prometheus text, format 0.0.4, sorted by name; families without a sample are left out. */
