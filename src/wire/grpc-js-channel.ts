@@ -355,6 +355,8 @@ function decoded<T>(codec: Codec<T>, body: Buffer, bytesMax: number): T | RpcErr
 }
 
 const abandonedText = 'Received RST_STREAM with code 0 ';
+/** In what grpc-js says of a call whose connection broke. */
+const brokenText = 'triggered by internal client error';
 
 const lostStatus: Status = { code: Code.Unavailable, message: 'error reading from server: EOF' };
 
@@ -367,7 +369,7 @@ function localStatus(status: Pick<StatusObject, 'code' | 'details'>, canceled: b
   if (code === Code.DeadlineExceeded && Date.now() >= deadline - 2) return deadlineStatus;
   // grpc-js says this of a call that it began on a connection in the very turn in which it gave the connection up: no server sent it. Its
   // text is the only mark. A client that took it for the server's word would not fail over.
-  if (code === Code.Internal && status.details.startsWith(abandonedText)) return lostStatus;
+  if (code === Code.Internal && (status.details.startsWith(abandonedText) || status.details.includes(brokenText))) return lostStatus;
   // The member died with the call under way: told as etcd's client tells it, whichever binding the call went by.
   if (code === Code.Unavailable && (status.details === 'Connection dropped' || /^(read|write) E[A-Z]+$/.test(status.details)))
     return lostStatus;
