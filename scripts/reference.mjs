@@ -31,6 +31,14 @@ function go() {
   return undefined;
 }
 
+async function etcdTests() {
+  if (!has('go', ['version'])) return undefined;
+  const { prepare } = await import('./etcd-tests.mjs');
+  // Other suites take long: they are run by hand.
+  prepare(['e2e']);
+  return undefined;
+}
+
 function h2spec() {
   if (!has('go', ['version']) || existsSync(join(bin, 'h2spec'))) return undefined;
   const dir = join(top, 'test/h2spec');
@@ -84,7 +92,7 @@ function node() {
 }
 
 const extra = { rust };
-for (const step of [go, h2spec, python, java, node, ...process.argv.slice(2).map((name) => extra[name])]) {
-  const missing = step();
+for (const step of [go, etcdTests, h2spec, python, java, node, ...process.argv.slice(2).map((name) => extra[name])]) {
+  const missing = await step();
   if (missing) console.error(missing);
 }

@@ -1,5 +1,6 @@
 /** Gives back the space of what was deleted, in the data directory of a member that does not run: `defrag`. */
 import { DiskError } from '../../base/disk.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { BoltReader } from '../storage/bbolt/bolt-reader.ts';
 import { BoltStore } from '../storage/bbolt/bolt-store.ts';
 import { defaultBackendOptions, openBackend } from '../storage/revlog/log-backend.ts';
@@ -19,7 +20,15 @@ export async function defragDataDir(tool: Tool, dataDir: string): Promise<Defrag
     const dir = await openMemberDir(tool, dataDir, '');
     try {
       const path = dir.paths.backendDir;
-      return dir.kind === 'tsetcd' ? await defragRevisionLog(tool, path) : await defragBolt(tool, path);
+      const start = tool.clock.mono();
+      const done = dir.kind === 'tsetcd' ? await defragRevisionLog(tool, path) : await defragBolt(tool, path);
+      tool.log.info('finished defragmenting directory', {
+        path,
+        'current-db-size-bytes-diff': done.bytesAfter - done.bytesBefore,
+        'current-db-size-bytes': done.bytesAfter,
+        took: formatDuration(tool.clock.mono() - start),
+      });
+      return done;
     } finally {
       dir.release();
     }
