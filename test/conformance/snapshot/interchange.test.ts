@@ -350,13 +350,20 @@ describe.skipIf(etcd === undefined)('snapshots and directories between etcd and 
     await stop(member);
   }, 120_000);
 
-  it('refuses a directory of the other kind, in use, or half made', async () => {
-    const wrong = new MemberProcess({ dataDir: path(origin.etcd.dir), clientPort: 0, peerPort: 0 });
-    wrong.spawn();
-    const exit = await wrong.exit;
-    expect(exit?.code).toBe(20);
-    expect(wrong.log).toContain(`tsetcd util migrate-from-etcd --data-dir ${path(origin.etcd.dir)} --to NEW`);
+  it('goes from program to program, by a stop and a start', async () => {
+    const { dir } = origin.tsetcd;
+    let member = await start('tsetcd', dir);
+    for (const kind of ['etcd', 'tsetcd', 'etcd', 'tsetcd'] as const) {
+      const before = await look(member);
+      await stop(member);
+      member = await start(kind, dir);
+      expect(content(await look(member))).toEqual(content(before));
+      await withClient(member, async (client) => client.put('key/by', kind));
+    }
+    await stop(member);
+  }, 240_000);
 
+  it('refuses a directory that is in use, or half made', async () => {
     for (const kind of ['etcd', 'tsetcd'] as const) {
       const running = await start(kind, origin[kind].dir);
       const name = kind === 'etcd' ? 'migrate-from-etcd' : 'migrate-to-etcd';
@@ -364,6 +371,10 @@ describe.skipIf(etcd === undefined)('snapshots and directories between etcd and 
       expect(busy).toMatchObject({ code: 1 });
       expect(busy.stderr).toContain('timeout');
       expect(existsSync(path('busy'))).toBe(false);
+      const second = new MemberProcess({ dataDir: path(origin[kind].dir), clientPort: 0, peerPort: 0 });
+      second.spawn();
+      expect((await second.exit)?.code).toBe(1);
+      expect(second.log).toContain('in use by an');
       await stop(running);
     }
 
