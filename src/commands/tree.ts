@@ -12,6 +12,10 @@ import { moveLeader } from './cluster/move-leader.ts';
 import { snapshot } from './cluster/snapshot.ts';
 import { elect } from './concurrency/elect.ts';
 import { lock } from './concurrency/lock.ts';
+import { diff } from './data/diff.ts';
+import { exportKeys } from './data/export.ts';
+import { history } from './data/history.ts';
+import { importKeys } from './data/import.ts';
 import type { CommandSpec } from './frame/spec.ts';
 import { compaction } from './kv/compaction.ts';
 import { del } from './kv/del.ts';
@@ -35,7 +39,11 @@ export const root: CommandSpec = {
   commands: [
     compaction,
     del,
+    diff,
+    exportKeys,
     get,
+    history,
+    importKeys,
     lease,
     put,
     tree,

@@ -59,6 +59,8 @@ class Http2Channel implements Channel {
   #closed = false;
   /** Set: no new calls; told when the last is over. */
   #drained: (() => void) | undefined;
+  /** Why the last attempt to connect failed; undefined once one succeeded. */
+  #fault: unknown;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
@@ -88,7 +90,9 @@ class Http2Channel implements Channel {
         response = message;
       };
       stream.onEnd = (status) => {
-        if (status.code !== Code.OK) reject(new RpcError(status, { unsent: stream.unsent }));
+        // A deadline that passed before there was a connection is told with why there was none.
+        if (status.code !== Code.OK)
+          reject(new RpcError(status, { unsent: stream.unsent, cause: stream.unsent ? this.#fault : undefined }));
         else if (response === undefined)
           reject(new RpcError({ code: Code.Internal, message: 'cardinality violation: received no response message' }));
         else resolve(response);
@@ -181,8 +185,11 @@ class Http2Channel implements Channel {
     for (let backoff = backoffMinMs; ; backoff = Math.min(backoff * 2, backoffMaxMs)) {
       if (this.#closed) throw new RpcError(closedStatus, { unsent: true });
       try {
-        return await this.#attempt(giveUp - performance.now());
+        const session = await this.#attempt(giveUp - performance.now());
+        this.#fault = undefined;
+        return session;
       } catch (error) {
+        this.#fault = error;
         const left = giveUp - performance.now();
         // Waiting does not mend a certificate that does not fit, but the server may be about to come up with another one: as grpc does.
         if (this.#options.failFast === true || left <= backoff || (this.#open.size === 0 && !this.#wanted))

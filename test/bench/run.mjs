@@ -1,6 +1,6 @@
 // `npm run bench [-- NAME …] [--quick] [--rounds N] [--json FILE]`: drives a real etcd 3.7.1 and tsetcd in turn with the same load generators on
 // the same disk, and prints both and the ratio. Loads: etcd's own `benchmark` tool, else our Go program on clientv3 (test/reference/load).
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { get } from 'node:http';
@@ -167,6 +167,30 @@ const put = (server, total, clients, conns) =>
     '--key-space-size=100000',
   );
 
+/**
+ * Median wall time of command lines, ms. With hyperfine where it is installed; else, and then in turn so that a drift of the machine meets all
+ * alike, with a clock of our own.
+ */
+function startTimes(commands, runs) {
+  if (spawnSync('hyperfine', ['--version']).status === 0) {
+    const file = join(mkdtempSync(join(flag('dir', process.env.TMPDIR ?? '/tmp'), 'tsetcd-hyperfine-')), 'times.json');
+    const quoted = Object.values(commands).map((words) => words.map((w) => `'${w}'`).join(' '));
+    execFileSync('hyperfine', ['-N', '--warmup', '5', '--runs', String(runs), '--export-json', file, ...quoted], { stdio: 'ignore' });
+    const { results } = JSON.parse(readFileSync(file, 'utf8'));
+    rmSync(dirname(file), { recursive: true });
+    return Object.fromEntries(Object.keys(commands).map((name, i) => [name, results[i].median * 1000]));
+  }
+  const times = Object.fromEntries(Object.keys(commands).map((name) => [name, []]));
+  for (let round = -5; round < runs; round++)
+    for (const [name, [file, ...words]] of Object.entries(commands)) {
+      const begun = performance.now();
+      const { status } = spawnSync(file, words, { stdio: 'ignore' });
+      if (status !== 0) throw new Error(`${words.join(' ')}: exit ${status}`);
+      if (round >= 0) times[name].push(performance.now() - begun);
+    }
+  return Object.fromEntries(Object.entries(times).map(([name, list]) => [name, median(list)]));
+}
+
 /** name → what it needs and what it measures. `better` says which way the ratio goes. */
 const workloads = {
   'put-1': { unit: 'p50ms', run: (s) => put(s, count(5000), 1, 1) },
@@ -218,6 +242,29 @@ const workloads = {
       const { out, cpu } = await tool('kubeload', ['-endpoints', s.endpoint, '-pods', String(count(5000)), '-watchers', '100']);
       const seen = JSON.parse(out.slice(out.indexOf('{')));
       return { ...seen, serverCpuSeconds: s.cpu() - before, loadCpuSeconds: cpu, ...s.memory() };
+    },
+  },
+  // One command line from its start to its end, in ms and in start-ups of an empty Node program.
+  'cli-start': {
+    unit: 'putMs',
+    async run(s) {
+      const ctl = s.kind === 'etcd' ? [join(bin, 'etcdctl')] : [process.execPath, join(top, 'bin/tsetcd')];
+      const at = `--endpoints=${s.endpoint}`;
+      const times = startTimes(
+        {
+          node: [process.execPath, '-e', '0'],
+          put: [...ctl, 'put', 'a', 'b', at],
+          get: [...ctl, 'get', 'a', at],
+          help: [...ctl, '--help'],
+          version: [...ctl, 'version'],
+          completion: [...ctl, 'completion', 'bash'],
+        },
+        quick ? 20 : 60,
+      );
+      const out = {};
+      for (const [name, ms] of Object.entries(times)) out[`${name}Ms`] = ms;
+      for (const [name, ms] of Object.entries(times)) if (name !== 'node') out[`${name}PerNode`] = ms / times.node;
+      return out;
     },
   },
   'cold-start': {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { program, run } from '../support/member.ts';
-import { areas, type Scenario } from './corpus.ts';
-import { makeCertificates, ScenarioRun, type Difference, type Programs } from './scenario.ts';
+import { areas, type Scenario, type Step } from './corpus.ts';
+import { makeCertificates, ScenarioRun, type Difference, type Programs, type Said } from './scenario.ts';
 
 export const ourPrograms: Programs = {
   control: [process.execPath, program],
@@ -27,6 +27,19 @@ export class Replayer {
   async replay(scenario: Scenario): Promise<readonly Difference[]> {
     if (this.#settleMs === 0) this.#settleMs = await this.#measure();
     return new ScenarioRun(this.#programs, scenario, { settleMs: this.#settleMs, certificates: () => this.#makeCertificates() }).run();
+  }
+
+  /** The scenario with what the programs said at each step, and what went wrong. */
+  async record(scenario: Scenario): Promise<{ readonly scenario: Scenario; readonly failures: readonly Difference[] }> {
+    if (this.#settleMs === 0) this.#settleMs = await this.#measure();
+    const recorded = new Map<Step, Said>();
+    const failures = await new ScenarioRun(this.#programs, scenario, {
+      settleMs: this.#settleMs,
+      certificates: () => this.#makeCertificates(),
+      recorded,
+    }).run();
+    const steps = scenario.steps.map((step) => ({ ...step, ...(recorded.get(step) as Partial<Step> | undefined) }));
+    return { scenario: { ...scenario, steps }, failures };
   }
 
   /** Time after which a watch is in place: a few start-ups. */

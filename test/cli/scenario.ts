@@ -36,6 +36,9 @@ export interface Difference {
   readonly got: unknown;
 }
 
+/** What a step said, masked: what a recording holds. */
+export type Said = Partial<Record<'stdout' | 'stderr', string>> & { readonly exit?: number | string };
+
 const stepMs = 30_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const exitOfSignal: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SIGKILL: 137, SIGTERM: 143 };
@@ -146,13 +149,19 @@ export class ScenarioRun {
   #servers: Server[] = [];
   readonly #settleMs: number;
   readonly #certificates: () => Vars;
+  readonly #recorded: Map<Step, Said> | undefined;
   #differences: Difference[] = [];
 
-  constructor(programs: Programs, scenario: Scenario, options: { settleMs: number; certificates: () => Vars }) {
+  constructor(
+    programs: Programs,
+    scenario: Scenario,
+    options: { settleMs: number; certificates: () => Vars; recorded?: Map<Step, Said> | undefined },
+  ) {
     this.#programs = programs;
     this.#scenario = scenario;
     this.#settleMs = options.settleMs;
     this.#certificates = options.certificates;
+    this.#recorded = options.recorded;
   }
 
   /** Runs all steps; resolves with what differed, empty when nothing did. */
@@ -349,6 +358,14 @@ export class ScenarioRun {
   }
 
   #compare(step: Step, got: { exit?: number | string; stdout?: Buffer; stderr?: Buffer }): void {
+    if (this.#recorded !== undefined) {
+      const text = (stream: 'stdout' | 'stderr'): Said => {
+        const bytes = got[stream];
+        return bytes === undefined ? {} : { [stream]: this.#normal(bytes, stream, step) };
+      };
+      this.#recorded.set(step, { ...(got.exit === undefined ? {} : { exit: got.exit }), ...text('stdout'), ...text('stderr') });
+      return;
+    }
     if (got.exit !== undefined && step.cmp?.exit !== 'ignore' && got.exit !== (step.exit ?? 0))
       this.#report(step, 'exit', step.exit ?? 0, got.exit);
     for (const stream of ['stdout', 'stderr'] as const) {

@@ -2,6 +2,7 @@ import { Permission_Type as PermissionType } from '../../api/gen/authpb.ts';
 import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
 import { Auth } from '../../api/gen/methods.ts';
 import { prefixEnd } from '../../base/bytes.ts';
+import { guardFlags, mayProceed, type Outlook } from '../frame/confirm.ts';
 import { badArgs } from '../frame/exit.ts';
 import type { Flags } from '../frame/flags.ts';
 import type { CommandSpec, FlagSpec } from '../frame/spec.ts';
@@ -33,9 +34,10 @@ function permissionRange(flags: Flags, keyText: string, endText: string | undefi
     if (fromKey) throw badArgs('unexpected endkey argument with --from-key flag');
   }
   if (prefix && fromKey) throw badArgs('--from-key and --prefix flags are mutually exclusive');
+  // There is no empty key: the smallest one is meant, and with a flag every key from it on.
+  // As etcdctl: an end beside it is passed over.
+  if (keyText === '') return { key: new Uint8Array(1), rangeEnd: new Uint8Array(prefix || fromKey ? 1 : 0) };
   const key = toBytes(keyText);
-  // Every key: from the smallest on.
-  if ((prefix || fromKey) && key.length === 0) return { key: new Uint8Array(1), rangeEnd: new Uint8Array(1) };
   if (prefix) return { key, rangeEnd: prefixEnd(key) };
   if (fromKey) return { key, rangeEnd: new Uint8Array(1) };
   return { key, rangeEnd: endText === undefined ? new Uint8Array(0) : toBytes(endText) };
@@ -65,12 +67,18 @@ const remove: CommandSpec = {
   about: ['Deletes a role, and takes it from every user that has it.'],
   examples: [
     { command: 'role delete editor', about: 'by name' },
-    { command: 'role delete editor -w json', about: 'with the answer as JSON' },
+    { command: 'role delete editor --dry-run', about: 'only says how many permissions it has' },
   ],
+  flags: [...guardFlags],
   complete: ['roles'],
   async run(inv) {
     const [role] = inv.args;
     if (inv.args.length !== 1 || role === undefined) throw badArgs('role delete command requires role name as its argument');
+    const look = async (): Promise<Outlook> => {
+      const { perm } = await inv.call(Auth.roleGet, { role });
+      return { deed: `delete role ${role} with its ${perm.length} permissions` };
+    };
+    if (!(await mayProceed(inv, look))) return 0;
     inv.print('authChange', changed(`Role ${role} deleted`, await inv.call(Auth.roleDelete, { role }), 'AuthRoleDeleteResponse'));
     return 0;
   },
@@ -151,12 +159,11 @@ const revoke: CommandSpec = {
       throw badArgs('role revoke-permission command requires role name and key [endkey] as its argument');
     const range = permissionRange(inv.flags, key, end);
     const response = await inv.call(Auth.roleRevokePermission, { role, ...range });
-    const keyText = Buffer.from(range.key).toString('utf8');
     const open = range.rangeEnd.length === 1 && range.rangeEnd[0] === 0;
     const what =
       range.rangeEnd.length === 0
-        ? `key ${keyText}`
-        : `range [${keyText}, ${open ? '<open ended>' : `${Buffer.from(range.rangeEnd).toString('utf8')})`}`;
+        ? `key ${key}`
+        : `range [${key}, ${open ? '<open ended>' : `${Buffer.from(range.rangeEnd).toString('utf8')})`}`;
     inv.print('authChange', changed(`Permission of ${what} is revoked from role ${role}`, response, 'AuthRoleRevokePermissionResponse'));
     return 0;
   },

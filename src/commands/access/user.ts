@@ -1,8 +1,9 @@
 import type { AuthRoleGetResponse } from '../../api/gen/etcdserverpb.ts';
 import { Auth } from '../../api/gen/methods.ts';
+import { guardFlags, mayProceed, type Outlook } from '../frame/confirm.ts';
 import { badArgs } from '../frame/exit.ts';
 import type { Flags } from '../frame/flags.ts';
-import { StdinLines, stdout } from '../frame/output.ts';
+import { stdin, stdout } from '../frame/output.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 
 const changed = (words: string, message: { header: AuthRoleGetResponse['header'] }, type: string) => ({
@@ -13,13 +14,11 @@ const changed = (words: string, message: { header: AuthRoleGetResponse['header']
 
 /** Asked for twice on the terminal, or one word of standard input. @throws CommandError when the two differ. */
 async function newPassword(flags: Flags, user: string): Promise<string> {
-  if (!flags.bool('interactive')) {
-    // The line end is enough: a terminal or a pipe may stay open behind it.
-    const lines = new StdinLines();
-    return /^\s*(\S*)/.exec(lines.next() ?? lines.rest)?.[1] ?? '';
-  }
+  // The line end is enough: a terminal or a pipe may stay open behind it.
+  if (!flags.bool('interactive')) return /^\s*(\S*)/.exec(stdin.next() ?? stdin.rest())?.[1] ?? '';
   const { askPassword } = await import('../frame/password.ts');
   const first = await askPassword(`Password of ${user}: `);
+  if (first === '') throw badArgs('empty password');
   const again = await askPassword(`Type password of ${user} again for confirmation: `);
   if (first !== again) throw badArgs('given passwords are different');
   return first;
@@ -79,12 +78,18 @@ const remove: CommandSpec = {
   about: ['Deletes a user. Its tokens are of no more use.'],
   examples: [
     { command: 'user delete alice', about: 'by name' },
-    { command: 'user delete alice -w json', about: 'with the answer as JSON' },
+    { command: 'user delete alice --dry-run', about: 'only says which roles alice has' },
   ],
+  flags: [...guardFlags],
   complete: ['users'],
   async run(inv) {
     const [user] = inv.args;
     if (inv.args.length !== 1 || user === undefined) throw badArgs('user delete command requires user name as its argument');
+    const look = async (): Promise<Outlook> => {
+      const { roles } = await inv.call(Auth.userGet, { name: user });
+      return { deed: `delete user ${user}${roles.length === 0 ? '' : `, who has the roles ${roles.join(', ')}`}` };
+    };
+    if (!(await mayProceed(inv, look))) return 0;
     inv.print('authChange', changed(`User ${user} deleted`, await inv.call(Auth.userDelete, { name: user }), 'AuthUserDeleteResponse'));
     return 0;
   },

@@ -1,4 +1,5 @@
 import { Cluster } from '../../api/gen/methods.ts';
+import { guardFlags, mayProceed, type Outlook } from '../frame/confirm.ts';
 import { badArgs, CommandError, ExitCode } from '../frame/exit.ts';
 import type { CommandSpec, FlagSpec } from '../frame/spec.ts';
 import { hexId } from '../printers/simple.ts';
@@ -89,7 +90,8 @@ const list: CommandSpec = {
   async run(inv) {
     const consistency = inv.flags.string('consistency');
     if (consistency !== 'l' && consistency !== 's')
-      throw new CommandError(ExitCode.BadFeature, `unknown consistency flag ${quote(consistency)}`);
+      // etcdctl names the value that `get` has for the flag, which is its default.
+      throw new CommandError(ExitCode.BadFeature, 'unknown consistency flag "l"');
     inv.print('memberList', await inv.call(Cluster.memberList, { linearizable: consistency === 'l' }));
     return 0;
   },
@@ -124,11 +126,19 @@ const remove: CommandSpec = {
   about: ['Removes a member for good: its id never comes back, and its data directory is of no more use.'],
   examples: [
     { command: 'member remove 8e9e05c52164694d', about: 'by its id' },
-    { command: 'member remove 8e9e05c52164694d -w json', about: 'with the members afterwards as JSON' },
+    { command: 'member remove 8e9e05c52164694d --dry-run', about: 'only says which member that is' },
   ],
+  flags: [...guardFlags],
   complete: ['members'],
   async run(inv) {
     const id = memberId(inv.args);
+    const look = async (): Promise<Outlook> => {
+      const { members } = await inv.call(Cluster.memberList, { linearizable: true });
+      const found = members.find((m) => m.ID === id);
+      const name = found === undefined ? 'which does not exist' : found.name === '' ? 'which has not started' : `called ${found.name}`;
+      return { deed: `remove member ${hexId(id)}, ${name}, from a cluster of ${members.length}`, items: found?.peerURLs ?? [] };
+    };
+    if (!(await mayProceed(inv, look))) return 0;
     const response = await inv.call(Cluster.memberRemove, { ID: id });
     inv.print('member', {
       words: `Member ${pad16(id)} removed from cluster ${pad16(response.header?.clusterId ?? 0n)}`,

@@ -25,7 +25,7 @@ async function download(inv: Invocation, fd: number): Promise<string> {
   const { stream } = await client.connection.stream(Maintenance.snapshot, {
     timeoutMs: inv.flags.given('command-timeout') ? inv.commandTimeoutMs : undefined,
   });
-  const meter = progress('snapshot');
+  const meter = await progress(inv, 'snapshot');
   let bytes = 0;
   let held = Buffer.alloc(0);
   const hash = createHash('sha256');

@@ -12,6 +12,9 @@ const responseBytesMax = 2 ** 31 - 1;
 /** `--dial-timeout=0` sets no limit of its own: gRPC then gives a connection this long. */
 const unlimitedDialMs = 20_000;
 
+/** Stands for an empty endpoint of a list: a name that nobody has (RFC 2606), so that calls to it run into their deadline as etcdctl's do. */
+export const nowhere = 'endpoint.invalid:0';
+
 /** @throws CommandError for unreadable files, contradicting flags, or no endpoints. */
 export async function clientOptions(flags: Flags): Promise<ClientOptions> {
   // Node's HTTP/2 is a third of the start-up: commands that need no server do without.
@@ -21,20 +24,22 @@ export async function clientOptions(flags: Flags): Promise<ClientOptions> {
   const login = await loginOf(flags);
   if (endpoints.length === 0 || (endpoints.length === 1 && endpoints[0] === ''))
     throw new CommandError(ExitCode.BadConnection, 'etcdclient: no available endpoints');
+  const given = (name: string): number | undefined => (flags.int(name) > 0 ? flags.int(name) : undefined);
   return {
-    endpoints,
+    endpoints: endpoints.map((e) => (e === '' ? nowhere : e)),
     ...login,
     tls,
     connect: connectHttp2,
     connectTimeoutMs: flags.duration('dial-timeout') > 0 ? flags.duration('dial-timeout') : unlimitedDialMs,
     keepaliveMs: flags.duration('keepalive-time'),
     keepaliveTimeoutMs: flags.duration('keepalive-timeout'),
-    sendBytesMax: flags.int('max-request-bytes') || requestBytesMax,
-    receiveBytesMax: flags.int('max-recv-bytes') || responseBytesMax,
+    sendBytesMax: given('max-request-bytes') ?? requestBytesMax,
+    receiveBytesMax: given('max-recv-bytes') ?? responseBytesMax,
   };
 }
 
-async function endpointsOf(flags: Flags): Promise<string[]> {
+/** The endpoints as given, or as DNS has them. May be empty. */
+export async function endpointsOf(flags: Flags): Promise<string[]> {
   const domain = flags.string('discovery-srv');
   if (domain !== '') {
     const { discoverEndpoints } = await import('./discovery.ts');
@@ -87,13 +92,41 @@ export function makeTls(files: TlsFiles): ChannelTls | undefined {
   const keyPem = key === '' ? undefined : read(key);
   if (certPem !== undefined && keyPem !== undefined) checkPair(certPem, keyPem);
   const caPem = ca === '' ? undefined : read(ca);
+  // Every block has to be a certificate.
+  if (caPem !== undefined && blockTypes(caPem).some((type) => type !== 'CERTIFICATE')) throw badArgs('x509: malformed tbs certificate');
   return { cert: certPem, key: keyPem, ca: caPem, insecureSkipVerify };
 }
 
+/** The types of the PEM blocks of a file, in order. */
+function blockTypes(pem: Uint8Array): string[] {
+  return [
+    ...Buffer.from(pem)
+      .toString('latin1')
+      .matchAll(/^-----BEGIN ([A-Z0-9 ]+)-----\r?$/gm),
+  ].map((m) => m[1] ?? '');
+}
+
+/** In the words of Go's `tls.X509KeyPair`. @throws CommandError */
 function checkPair(cert: Uint8Array, key: Uint8Array): void {
-  if (!/-----BEGIN [A-Z ]+-----/.test(Buffer.from(cert).toString('latin1')))
-    throw badArgs('tls: failed to find any PEM data in certificate input');
-  if (!/-----BEGIN [A-Z ]+-----/.test(Buffer.from(key).toString('latin1'))) throw badArgs('tls: failed to find any PEM data in key input');
+  const certTypes = blockTypes(cert);
+  const keyTypes = blockTypes(key);
+  const isKey = (type: string | undefined): boolean => type?.endsWith('PRIVATE KEY') === true;
+  if (!certTypes.includes('CERTIFICATE')) {
+    if (certTypes.length === 0) throw badArgs('tls: failed to find any PEM data in certificate input');
+    throw badArgs(
+      certTypes.length === 1 && isKey(certTypes[0])
+        ? 'tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched'
+        : `tls: failed to find "CERTIFICATE" PEM block in certificate input after skipping PEM blocks of the following types: [${certTypes.join(' ')}]`,
+    );
+  }
+  if (!keyTypes.some(isKey)) {
+    if (keyTypes.length === 0) throw badArgs('tls: failed to find any PEM data in key input');
+    throw badArgs(
+      keyTypes.length === 1 && keyTypes[0] === 'CERTIFICATE'
+        ? 'tls: found a certificate rather than a key in the PEM for the private key'
+        : `tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of the following types: [${keyTypes.join(' ')}]`,
+    );
+  }
   // Loaded only here: certificates are the rare case.
   const { X509Certificate, createPrivateKey } = process.getBuiltinModule('node:crypto');
   let matches: boolean;

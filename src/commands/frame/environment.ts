@@ -21,7 +21,7 @@ export function applyEnvironment(flags: Flags, inherited: readonly FlagSpec[], e
     const name = variableOf(spec.name);
     known.add(name);
     const value = env[name];
-    if (value === undefined || value === '') continue;
+    if (value === undefined) continue;
     if (flags.given(spec.name)) {
       warn(
         logLine(
@@ -34,6 +34,8 @@ export function applyEnvironment(flags: Flags, inherited: readonly FlagSpec[], e
       );
       throw new CommandError(ExitCode.Error, '');
     }
+    // Empty is as good as unset, but for the conflict.
+    if (value === '') continue;
     try {
       flags.set(spec, value);
     } catch (error) {

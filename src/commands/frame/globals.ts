@@ -44,5 +44,6 @@ export const ownGlobalFlags: readonly FlagSpec[] = [
     own: true,
     complete: ['text', 'json'],
   },
+  { name: 'no-pager', type: 'bool', usage: 'on a terminal, do not show long tables through PAGER', own: true },
   { name: 'utf8', type: 'bool', usage: 'in JSON, print keys and values as text where they are valid UTF-8', own: true },
 ];

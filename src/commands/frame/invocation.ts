@@ -10,6 +10,7 @@ import { clientOptions } from './client-options.ts';
 import { rpcFailure } from './rpc-failure.ts';
 import type { Flags } from './flags.ts';
 import { stderr } from './output.ts';
+import { page, pagerOf } from './pager.ts';
 import type { CommandPath, CommandSpec, FlagSpec } from './spec.ts';
 
 export interface Surroundings {
@@ -44,6 +45,11 @@ export class Invocation {
 
   get program(): string {
     return this.around.program;
+  }
+
+  /** Whether the program goes by its own name: under etcd's it does nothing but what etcd's tools do. */
+  get own(): boolean {
+    return this.program !== 'etcdctl' && this.program !== 'etcdutl';
   }
 
   /** Takes the environment into the flags; runs once, after the arguments were found good, as etcdctl does. */
@@ -96,8 +102,14 @@ export class Invocation {
   /** @throws CommandError for an unknown format. */
   async printer(): Promise<Printer> {
     this.settle();
-    this.#printer ??= await makePrinter(this.flags);
+    this.#printer ??= await makePrinter(this.flags, (text) => this.page(text));
     return this.#printer;
+  }
+
+  /** Prints a text that may be long: on a terminal through the pager. */
+  page(text: string): void {
+    const { env } = this.around;
+    page(text, pagerOf({ env, wanted: this.own && !this.flags.bool('no-pager') && this.around.client === undefined }), env);
   }
 
   /** Prints an answer in the wanted format. Only after `client` or `printer`. @throws CommandError when the format has no such thing. */

@@ -1,5 +1,5 @@
 /** Standard output and error, written at once: a one-shot program needs no stream objects, and a slow reader holds it back. */
-import { readSync, writeSync } from 'node:fs';
+import { read, readSync, writeSync } from 'node:fs';
 
 const pause = new Int32Array(new SharedArrayBuffer(4));
 /** Pause before a full pipe is tried again, ms. */
@@ -69,41 +69,82 @@ function readSome(chunk: Buffer): number {
   }
 }
 
-/** All of standard input. */
-export function readStdin(): Uint8Array {
-  const parts: Buffer[] = [];
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(64 * 1024);
-    const n = readSome(chunk);
-    if (n === 0) return Buffer.concat(parts);
-    parts.push(chunk.subarray(0, n));
-  }
-}
+const chunkBytes = 64 * 1024;
 
-/** Lines of standard input, read as they are asked for, so that prompts and answers take turns. */
-export class StdinLines {
-  #left = Buffer.alloc(0);
+/**
+ * Standard input, read as it is asked for, so that prompts and answers take turns. There is one of it: what one command has not taken is
+ * there for the next one of a shell.
+ */
+class StandardInput {
+  #left: Buffer = Buffer.alloc(0);
   #ended = false;
+
+  #take(chunk: Buffer, n: number): void {
+    if (n === 0) this.#ended = true;
+    else this.#left = this.#left.length === 0 ? chunk.subarray(0, n) : Buffer.concat([this.#left, chunk.subarray(0, n)]);
+  }
+
+  #line(): string | undefined {
+    const at = this.#left.indexOf(10);
+    if (at < 0) return undefined;
+    const line = this.#left.utf8Slice(0, at);
+    this.#left = this.#left.subarray(at + 1);
+    return line;
+  }
 
   /** The next line without its end, or undefined when the input ends before one is whole. */
   next(): string | undefined {
     for (;;) {
-      const at = this.#left.indexOf(10);
-      if (at >= 0) {
-        const line = this.#left.utf8Slice(0, at);
-        this.#left = this.#left.subarray(at + 1);
-        return line;
-      }
-      if (this.#ended) return undefined;
-      const chunk = Buffer.allocUnsafe(4096);
-      const n = readSome(chunk);
-      if (n === 0) this.#ended = true;
-      else this.#left = Buffer.concat([this.#left, chunk.subarray(0, n)]);
+      const line = this.#line();
+      if (line !== undefined || this.#ended) return line;
+      const chunk = Buffer.allocUnsafe(chunkBytes);
+      this.#take(chunk, readSome(chunk));
+    }
+  }
+
+  /** As `next`, while other things go on; and what lies behind the last line end is a line as well. */
+  async nextLine(): Promise<string | undefined> {
+    for (;;) {
+      const line = this.#line();
+      if (line !== undefined) return line;
+      if (this.#ended) return this.#left.length === 0 ? undefined : this.rest();
+      const chunk = Buffer.allocUnsafe(chunkBytes);
+      this.#take(chunk, await readLater(chunk));
     }
   }
 
   /** What is left when the input ended without a line end. */
-  get rest(): string {
-    return this.#left.utf8Slice(0, this.#left.length);
+  rest(): string {
+    const text = this.#left.utf8Slice(0, this.#left.length);
+    this.#left = Buffer.alloc(0);
+    return text;
+  }
+
+  /** Everything up to the end. */
+  all(): Uint8Array {
+    const parts = [this.#left];
+    this.#left = Buffer.alloc(0);
+    while (!this.#ended) {
+      const chunk = Buffer.allocUnsafe(chunkBytes);
+      const n = readSome(chunk);
+      if (n === 0) this.#ended = true;
+      else parts.push(chunk.subarray(0, n));
+    }
+    return Buffer.concat(parts);
   }
 }
+
+function readLater(chunk: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const attempt = (): void =>
+      read(0, chunk, 0, chunk.length, null, (error, n) => {
+        if (error === null) resolve(n);
+        else if (error.code === 'EAGAIN') setTimeout(attempt, fullPipeMs * 10);
+        else if (error.code === 'EOF') resolve(0);
+        else reject(error);
+      });
+    attempt();
+  });
+}
+
+export const stdin = new StandardInput();

@@ -1,27 +1,26 @@
 /** Asks for a password on the terminal, without echo; takes a line of standard input when that is no terminal. */
 import { openSync } from 'node:fs';
 import { CommandError, ExitCode } from './exit.ts';
-import { stderr, StdinLines, stdout } from './output.ts';
+import { stderr, stdin, stdout } from './output.ts';
 
 const interrupt = 3;
 const endOfInput = 4;
 const backspaces = new Set([8, 127]);
 
-/** Shared: a second question is answered by the second line. */
-const piped = new StdinLines();
-
 /** @throws CommandError when there is nobody to ask. */
 export async function askPassword(prompt: string): Promise<string> {
   const { ReadStream, isatty } = await import('node:tty');
-  stdout(prompt);
   if (!isatty(0)) {
-    const line = piped.next() ?? piped.rest;
+    stdout(prompt);
+    const line = stdin.next() ?? stdin.rest();
     stdout('\n');
     return line.replace(/\r$/, '');
   }
   const fd = openSync('/dev/tty', 'r');
   const tty = new ReadStream(fd);
+  // First the echo goes, then the question comes: who answers at once is not seen either.
   tty.setRawMode(true);
+  stdout(prompt);
   try {
     return await readHidden(tty);
   } finally {

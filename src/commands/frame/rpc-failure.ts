@@ -6,7 +6,14 @@ import { CommandError, ExitCode } from './exit.ts';
 const codeNames = Object.fromEntries(Object.entries(Code).map(([name, code]) => [code, name]));
 
 /** Errors of etcd's table that its own client does not know by text, so that it shows the whole status. */
-const unlisted = new Set(['invalidClientAPIVersion', 'permissionNotGiven', 'watchCanceled', 'timeoutWaitAppliedIndex']);
+const unlisted = new Set([
+  'invalidClientAPIVersion',
+  'permissionNotGiven',
+  'watchCanceled',
+  'timeoutWaitAppliedIndex',
+  'rangeStreamSort',
+  'rangeStreamFilter',
+]);
 
 /** The text of a failed call. */
 export function rpcText(error: unknown): string {

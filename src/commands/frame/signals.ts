@@ -7,6 +7,11 @@ export function stopSignal(): AbortSignal {
   return abort.signal;
 }
 
+/** Forgets the signals that a command waited for: it is over, and the next one of the shell does not know of them. */
+export function forgetSignals(): void {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(name);
+}
+
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

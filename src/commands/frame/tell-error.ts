@@ -1,7 +1,9 @@
 /** How a failed command is told: etcd's own line first; on a terminal, or when asked for, what it means and what to try. */
 import { isatty } from 'node:tty';
+import { Chalk } from 'chalk';
 import { Code, RpcError } from '../../api/status.ts';
 import { reasonOf } from '../../client/errors.ts';
+import { colourful } from './colours.ts';
 import type { CommandError } from './exit.ts';
 import { explain } from './explain.ts';
 import type { Invocation } from './invocation.ts';
@@ -10,7 +12,7 @@ import { stderr } from './output.ts';
 const codeNames = Object.fromEntries(Object.entries(Code).map(([name, code]) => [code, name]));
 
 export function tellError(error: CommandError, inv: Invocation): void {
-  const own = inv.program !== 'etcdctl' && inv.program !== 'etcdutl';
+  const { own } = inv;
   const json = own && inv.flags.has('error-format') && inv.flags.string('error-format') === 'json';
   const hint = own && (json || isatty(2)) ? explain(error, inv) : undefined;
   if (json) {
@@ -25,6 +27,7 @@ export function tellError(error: CommandError, inv: Invocation): void {
     );
     return;
   }
-  if (error.message !== '') stderr(`Error: ${error.message}\n`);
-  if (hint !== undefined) stderr(`hint: ${hint}\n`);
+  const paint = new Chalk({ level: colourful(inv) ? 1 : 0 });
+  if (error.message !== '') stderr(`${paint.red('Error:')} ${error.message}\n`);
+  if (hint !== undefined) stderr(`${paint.cyan('hint:')} ${hint}\n`);
 }

@@ -1,18 +1,18 @@
 import type { DeleteRangeRequest } from '../../api/gen/etcdserverpb.ts';
 import { KV } from '../../api/gen/methods.ts';
 import type { Init } from '../../api/proto-io.ts';
-import { utf8Text } from '../../base/bytes.ts';
+import { guardFlags, mayProceed, type Outlook } from '../frame/confirm.ts';
 import { badArgs } from '../frame/exit.ts';
 import type { Flags } from '../frame/flags.ts';
 import type { Invocation } from '../frame/invocation.ts';
-import { stderr, stdout } from '../frame/output.ts';
+import { stderr } from '../frame/output.ts';
 import type { CommandSpec } from '../frame/spec.ts';
-import { quote } from '../text/quote.ts';
+import { printable, quote } from '../text/quote.ts';
 import { checkSpanFlags, keyRange } from './keys.ts';
 
 /** Time to think better of it when a range is deleted without `--range`. */
 const warningMs = 2000;
-/** Keys that `--dry-run` names. */
+/** Keys that are named before they go. */
 const shownMax = 20;
 
 /** The request of a `del` line. @throws CommandError */
@@ -22,22 +22,13 @@ export function delRequest(flags: Flags, args: readonly string[]): Init<DeleteRa
   return { ...keyRange(flags, args), prevKv: flags.bool('prev-kv') };
 }
 
-/** Says what would go; with `--confirm`, asks. False when it must not happen. */
-async function mayDelete(inv: Invocation, request: Init<DeleteRangeRequest>): Promise<boolean> {
-  const dryRun = inv.flags.bool('dry-run');
-  const wanted = inv.flags.bool('confirm') || (inv.flags.has('confirm') && inv.around.env['TSETCD_CONFIRM'] === '1');
-  const confirm = wanted && process.stdin.isTTY === true && process.stderr.isTTY === true;
-  if (!dryRun && !confirm) return true;
+async function outlook(inv: Invocation, request: Init<DeleteRangeRequest>): Promise<Outlook> {
   const found = await inv.call(KV.range, { key: request.key, rangeEnd: request.rangeEnd, keysOnly: true, limit: shownMax });
-  const names = found.kvs.map((kv) => `  ${utf8Text(kv.key)}\n`).join('');
-  const more = found.count > found.kvs.length ? `  … and ${found.count - found.kvs.length} more\n` : '';
-  if (dryRun) {
-    stdout(`would delete ${found.count} keys\n${names}${more}`);
-    return false;
-  }
-  stderr(`${found.count} keys will be deleted:\n${names}${more}Delete them? [y/N] `);
-  const { StdinLines } = await import('../frame/output.ts');
-  return /^y(es)?$/i.test(new StdinLines().next()?.trim() ?? '');
+  return {
+    deed: `delete ${found.count} ${found.count === 1 ? 'key' : 'keys'}`,
+    items: found.kvs.map((kv) => printable(kv.key)),
+    more: found.count - found.kvs.length,
+  };
 }
 
 export const del: CommandSpec = {
@@ -58,8 +49,7 @@ export const del: CommandSpec = {
     { name: 'prefix', type: 'bool', usage: 'all keys that begin with the given one' },
     { name: 'prev-kv', type: 'bool', usage: 'print the deleted pairs' },
     { name: 'range', type: 'bool', usage: 'delete a range without the pause of two seconds' },
-    { name: 'dry-run', type: 'bool', usage: 'only say what would be deleted', own: true },
-    { name: 'confirm', type: 'bool', usage: 'on a terminal, show the count and ask (also TSETCD_CONFIRM=1)', own: true },
+    ...guardFlags,
   ],
   complete: ['keys'],
   async run(inv) {
@@ -71,7 +61,7 @@ export const del: CommandSpec = {
       );
       await new Promise((resolve) => setTimeout(resolve, warningMs));
     }
-    if (!(await mayDelete(inv, request))) return 0;
+    if (!(await mayProceed(inv, () => outlook(inv, request)))) return 0;
     inv.print('del', await inv.call(KV.deleteRange, request));
     return 0;
   },

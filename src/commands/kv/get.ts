@@ -13,7 +13,9 @@ import type { Invocation } from '../frame/invocation.ts';
 import { rpcFailure } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { quote } from '../text/quote.ts';
+import type { RangeSink } from '../printers/kinds.ts';
 import { checkSpanFlags, keyRange } from './keys.ts';
+import { isDivisible, rangeParts, type RangeHead, type RangePart } from './range-parts.ts';
 
 const targets: Readonly<Record<string, number>> = {
   CREATE: SortTarget.CREATE,
@@ -26,19 +28,21 @@ const targets: Readonly<Record<string, number>> = {
 /** The request of a `get` line. @throws CommandError */
 export function getRequest(flags: Flags, args: readonly string[]): Init<RangeRequest> {
   if (args.length === 0) throw badArgs('get command needs one argument as key and an optional argument as range_end');
-  checkSpanFlags(flags, args);
   if (flags.bool('keys-only') && flags.bool('count-only'))
     throw badArgs('`--keys-only` and `--count-only` cannot be set at the same time, choose one');
-  const minCreate = flags.int('min-create-rev');
-  const maxCreate = flags.int('max-create-rev');
-  const minMod = flags.int('min-mod-rev');
-  const maxMod = flags.int('max-mod-rev');
-  if (maxCreate !== 0 && minCreate > maxCreate)
-    throw new CommandError(ExitCode.BadFeature, `getMinCreateRev(=${minCreate}) > getMaxCreateRev(=${maxCreate})`);
-  if (maxMod !== 0 && minMod > maxMod) throw new CommandError(ExitCode.BadFeature, `getMinModRev(=${minMod}) > getMaxModRev(=${maxMod})`);
   const consistency = flags.string('consistency');
   if (consistency !== 'l' && consistency !== 's')
     throw new CommandError(ExitCode.BadFeature, `unknown consistency flag ${quote(consistency)}`);
+  checkSpanFlags(flags, args);
+  // Limits below zero are none.
+  const limit = (name: string): number => Math.max(0, flags.int(name));
+  const minCreate = limit('min-create-rev');
+  const maxCreate = limit('max-create-rev');
+  const minMod = limit('min-mod-rev');
+  const maxMod = limit('max-mod-rev');
+  if (maxCreate !== 0 && minCreate > maxCreate)
+    throw new CommandError(ExitCode.BadFeature, `getMinCreateRev(=${minCreate}) > getMaxCreateRev(=${maxCreate})`);
+  if (maxMod !== 0 && minMod > maxMod) throw new CommandError(ExitCode.BadFeature, `getMinModRev(=${minMod}) > getMaxModRev(=${maxMod})`);
   return {
     ...keyRange(flags, args),
     ...sorting(flags),
@@ -62,27 +66,36 @@ function sorting(flags: Flags): { sortOrder: number; sortTarget: number } {
   const target = by === '' ? SortTarget.KEY : targets[by];
   if (target === undefined) throw new CommandError(ExitCode.BadFeature, `bad sort target ${flags.string('sort-by')}`);
   if (order === 'DESCEND') return { sortOrder: SortOrder.DESCEND, sortTarget: target };
-  // The store keeps keys ascending: that order needs no sorting, any other target does.
-  const ascend = target !== SortTarget.KEY;
+  // Without an order the server sorts by any target but the key ascending; the store keeps keys that way.
+  const ascend = order === 'ASCEND' && target !== SortTarget.KEY;
   return { sortOrder: ascend ? SortOrder.ASCEND : SortOrder.NONE, sortTarget: target };
 }
 
-/** One answer put together from the parts of a stream. */
-async function streamed(inv: Invocation, request: Init<RangeRequest>): Promise<RangeResponse> {
+/** Bytes of a stream that are kept until its end tells the revision; a longer one is read again in parts. */
+const streamBytesMax = 1024 * 1024;
+
+/** One answer put together from the parts of a stream; undefined when there is too much of it. */
+async function streamed(inv: Invocation, request: Init<RangeRequest>): Promise<RangeResponse | undefined> {
   const client = await inv.client();
   const { stream } = await client.connection.stream(KV.rangeStream, { timeoutMs: inv.commandTimeoutMs });
   return new Promise((resolve, reject) => {
     let whole: RangeResponse | undefined;
+    let bytes = 0;
     stream.onMessage = ({ rangeResponse: part }) => {
       if (part === undefined) return;
-      if (whole === undefined) {
-        whole = { ...part };
-        return;
+      for (const kv of part.kvs) bytes += kv.key.length + kv.value.length;
+      if (whole === undefined) whole = { ...part };
+      else {
+        for (const kv of part.kvs) whole.kvs.push(kv);
+        whole.header = part.header ?? whole.header;
+        whole.more = part.more || whole.more;
+        whole.count = part.count || whole.count;
       }
-      whole.kvs = whole.kvs.concat(part.kvs);
-      whole.header = part.header ?? whole.header;
-      whole.more = part.more || whole.more;
-      whole.count = part.count || whole.count;
+      if (bytes > streamBytesMax && isDivisible(request)) {
+        stream.onEnd = undefined;
+        stream.cancel();
+        resolve(undefined);
+      }
     };
     stream.onEnd = (status) => {
       if (status.code !== Code.OK) reject(rpcFailure(new RpcError(status)));
@@ -91,6 +104,32 @@ async function streamed(inv: Invocation, request: Init<RangeRequest>): Promise<R
     stream.send(request);
     stream.halfClose();
   });
+}
+
+async function* parts(inv: Invocation, request: Init<RangeRequest>): AsyncGenerator<RangePart, void> {
+  const client = await inv.client();
+  if (inv.flags.bool('stream')) {
+    const whole = await streamed(inv, request);
+    if (whole !== undefined) {
+      yield { head: whole, kvs: whole.kvs };
+      return;
+    }
+  }
+  // Another member may not have the revision yet that the first page came from; and who limits the answer wants to hear that it is too large.
+  const divide = !(request.serializable === true && client.endpoints.length > 1) && !inv.flags.given('max-recv-bytes');
+  try {
+    yield* rangeParts({ client, timeoutMs: inv.commandTimeoutMs, divide }, request);
+  } catch (error) {
+    throw rpcFailure(error);
+  }
+}
+
+async function open(inv: Invocation, head: RangeHead): Promise<RangeSink> {
+  const printer = await inv.printer();
+  const { format } = printer;
+  if (inv.flags.bool('count-only') && format !== 'fields') throw badArgs('--count-only is only for `--write-out=fields`');
+  if (inv.flags.bool('print-value-only') && format !== 'simple') throw badArgs('print-value-only is only for `--write-out=simple`');
+  return printer.range(head);
 }
 
 export const get: CommandSpec = {
@@ -139,11 +178,12 @@ export const get: CommandSpec = {
   complete: ['keys'],
   async run(inv) {
     const request = getRequest(inv.flags, inv.args);
-    const response = inv.flags.bool('stream') ? await streamed(inv, request) : await inv.call(KV.range, request);
-    const { format } = await inv.printer();
-    if (inv.flags.bool('count-only') && format !== 'fields') throw badArgs('--count-only is only for `--write-out=fields`');
-    if (inv.flags.bool('print-value-only') && format !== 'simple') throw badArgs('print-value-only is only for `--write-out=simple`');
-    inv.print('get', response);
+    let sink: RangeSink | undefined;
+    for await (const { head, kvs } of parts(inv, request)) {
+      sink ??= await open(inv, head);
+      sink.pairs(kvs);
+    }
+    sink?.end();
     return 0;
   },
 };

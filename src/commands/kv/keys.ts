@@ -27,3 +27,8 @@ export function keyRange(flags: Flags, args: readonly string[]): KeyRange {
   if (flags.bool('from-key')) return { key: key.length === 0 ? zero : key, rangeEnd: zero };
   return { key, rangeEnd: args.length > 1 ? toBytes(args[1] ?? '') : none };
 }
+
+/** All keys with a prefix; with the empty one, all keys. */
+export function prefixRange(prefix: Uint8Array): KeyRange {
+  return prefix.length === 0 ? { key: zero, rangeEnd: zero } : { key: prefix, rangeEnd: prefixEnd(prefix) };
+}

@@ -3,7 +3,7 @@ import type { PutRequest } from '../../api/gen/etcdserverpb.ts';
 import type { Init } from '../../api/proto-io.ts';
 import { badArgs } from '../frame/exit.ts';
 import type { Flags } from '../frame/flags.ts';
-import { readStdin } from '../frame/output.ts';
+import { stdin } from '../frame/output.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { NumberError, parseInt64 } from '../text/go-numbers.ts';
 import { toBytes } from '../text/quote.ts';
@@ -15,7 +15,7 @@ export function putRequest(flags: Flags, args: readonly string[]): Init<PutReque
   if (flags.bool('ignore-value') && args.length > 1) throw badArgs("put command needs only 1 argument when 'ignore-value' is set");
   let value: Uint8Array | undefined;
   if (!flags.bool('ignore-value')) {
-    value = args[1] === undefined ? readStdin() : toBytes(args[1]);
+    value = args[1] === undefined ? stdin.all() : toBytes(args[1]);
     if (args[1] === undefined && value.length === 0) throw badArgs('put command needs 1 argument and input from stdin or 2 arguments');
   }
   return {

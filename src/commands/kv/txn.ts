@@ -8,7 +8,7 @@ import { KV } from '../../api/gen/methods.ts';
 import type { Init } from '../../api/proto-io.ts';
 import { badArgs, CommandError, ExitCode } from '../frame/exit.ts';
 import { FlagError, Flags, HelpWanted } from '../frame/flags.ts';
-import { StdinLines, stdout } from '../frame/output.ts';
+import { stdin, stdout } from '../frame/output.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { counter, NumberError, parseInt64 } from '../text/go-numbers.ts';
 import { quote, toBytes } from '../text/quote.ts';
@@ -111,10 +111,10 @@ export function parseRequest(line: string): Init<RequestOp> {
 }
 
 /** The three sections, each ended by an empty line. @throws CommandError when the input ends before */
-function readSection<T>(lines: StdinLines, parse: (line: string) => T): T[] {
+function readSection<T>(parse: (line: string) => T): T[] {
   const out: T[] = [];
   for (;;) {
-    const line = lines.next();
+    const line = stdin.next();
     if (line === undefined) throw invalid('EOF');
     const text = line.trim();
     if (text === '') return out;
@@ -141,16 +141,15 @@ export const txn: CommandSpec = {
   flags: [{ name: 'interactive', short: 'i', type: 'bool', usage: 'prompt for each section' }],
   async run(inv) {
     if (inv.args.length > 0) throw badArgs('txn command does not accept argument');
-    const lines = new StdinLines();
     const prompt = (text: string): void => {
       if (inv.flags.bool('interactive')) stdout(`${text}\n`);
     };
     prompt('compares:');
-    const compare = readSection(lines, parseCompare);
+    const compare = readSection(parseCompare);
     prompt('success requests (get, put, del):');
-    const success = readSection(lines, parseRequest);
+    const success = readSection(parseRequest);
     prompt('failure requests (get, put, del):');
-    const failure = readSection(lines, parseRequest);
+    const failure = readSection(parseRequest);
     inv.print('txn', await inv.call(KV.txn, { compare, success, failure }));
     return 0;
   },

@@ -6,6 +6,7 @@ import { badArgs, CommandError, ExitCode } from '../frame/exit.ts';
 import { FlagError, Flags, HelpWanted } from '../frame/flags.ts';
 import type { Invocation } from '../frame/invocation.ts';
 import { stderr, stdout } from '../frame/output.ts';
+import { stopSignal } from '../frame/signals.ts';
 import { rpcText } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { quote } from '../text/quote.ts';
@@ -58,7 +59,10 @@ async function open(inv: Invocation, flags: Flags, line: WatchLine): Promise<Wat
 }
 
 /** Shows events until the watch ends, which is an error. */
-async function follow(inv: Invocation, watcher: Watcher, exec: readonly string[], env: NodeJS.ProcessEnv): Promise<never> {
+async function follow(inv: Invocation, watcher: Watcher, exec: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  // In a shell Ctrl-C ends the watch, not the shell.
+  const stop = inv.around.client === undefined ? undefined : stopSignal();
+  stop?.addEventListener('abort', () => watcher.cancel());
   try {
     for await (const batch of watcher) await show(inv, batch, exec, env);
   } catch (error) {
@@ -69,6 +73,7 @@ async function follow(inv: Invocation, watcher: Watcher, exec: readonly string[]
     } else if (error instanceof EtcdError) stderr(`watch was canceled (${rpcText(error)})\n`);
     else throw error;
   }
+  if (stop?.aborted === true) return 130;
   throw new CommandError(ExitCode.Interrupted, 'watch is canceled by the server');
 }
 
@@ -124,8 +129,8 @@ async function interactive(inv: Invocation, env: NodeJS.ProcessEnv): Promise<num
     });
   };
   const { createInterface } = await import('node:readline');
-  const { isatty } = await import('node:tty');
-  const lines = createInterface({ input: process.stdin, terminal: isatty(0) && isatty(1) });
+  // The terminal itself edits and echoes the lines, and makes a signal of Ctrl-C.
+  const lines = createInterface({ input: process.stdin, terminal: false });
   const read = (async (): Promise<never> => {
     for await (const text of lines) await one(text);
     throw new CommandError(ExitCode.InvalidInput, 'error reading watch request line: EOF');

@@ -1,13 +1,18 @@
 import { Lease } from '../../api/gen/methods.ts';
 import { errors, RpcError } from '../../api/status.ts';
 import { EtcdError, LeaseExpiredError } from '../../client/errors.ts';
+import { guardFlags, mayProceed, type Outlook } from '../frame/confirm.ts';
 import { badArgs, CommandError, ExitCode } from '../frame/exit.ts';
 import type { Invocation } from '../frame/invocation.ts';
 import { stdout } from '../frame/output.ts';
 import { rpcFailure, rpcText } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { hex16 } from '../printers/simple.ts';
+import { printable } from '../text/quote.ts';
 import { counter, NumberError, parseInt64 } from '../text/go-numbers.ts';
+
+/** Keys that are named before they go. */
+const shownMax = 20;
 
 /** @throws CommandError */
 export function leaseIdOf(text: string): bigint {
@@ -61,13 +66,20 @@ const revoke: CommandSpec = {
   about: ['Ends a lease now; the keys attached to it are deleted in the same revision.'],
   examples: [
     { command: 'lease revoke 694d81417acd4754', about: 'ends the lease' },
-    { command: 'lease revoke 694d81417acd4754 -w json', about: 'with the revision that deleted its keys' },
+    { command: 'lease revoke 694d81417acd4754 --dry-run', about: 'only shows which keys would go' },
   ],
+  flags: [...guardFlags],
   complete: ['leases'],
   async run(inv) {
     const [text] = inv.args;
     if (inv.args.length !== 1 || text === undefined) throw badArgs('lease revoke command needs 1 argument');
     const id = leaseIdOf(text);
+    const look = async (): Promise<Outlook> => {
+      const { keys } = await inv.call(Lease.leaseTimeToLive, { ID: id, keys: true });
+      const deed = `end lease ${hex16(id)} and delete its ${keys.length} keys`;
+      return { deed, items: keys.slice(0, shownMax).map(printable), more: Math.max(0, keys.length - shownMax) };
+    };
+    if (!(await mayProceed(inv, look))) return 0;
     inv.print('revoke', { id, response: await tried('revoke', inv.call(Lease.leaseRevoke, { ID: id })) });
     return 0;
   },

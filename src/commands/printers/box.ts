@@ -12,6 +12,7 @@ export function box(header: readonly string[], rows: readonly (readonly string[]
     colAligns: header.map(() => style.align),
     style: { head: [], border: [], compact: true, 'padding-left': 1, 'padding-right': 1 },
   });
-  for (const row of rows) table.push([...row]);
+  // As the tables of etcd: cells lose the blanks at their ends.
+  for (const row of rows) table.push(row.map((c) => (style.align === 'right' ? c.trim() : c)));
   return `${table.toString()}\n`;
 }

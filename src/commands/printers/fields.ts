@@ -62,6 +62,19 @@ export function fieldsFormat(options: PrintOptions): Format {
   return {
     put: whole(put),
     get: whole(get),
+    range: (head) => {
+      header(head.header);
+      return {
+        pairs: (kvs) => {
+          for (const kv of kvs) pair('', kv);
+        },
+        end: () => {
+          field('More', head.more);
+          field('Count', head.count);
+          out.flush();
+        },
+      };
+    },
     del: whole(del),
     txn: whole((r) => {
       header(r.header);
@@ -131,7 +144,8 @@ export function fieldsFormat(options: PrintOptions): Format {
         field('DBSize', s.dbSize);
         field('DBSizeInUse', s.dbSizeInUse);
         field('DBSizeQuota', s.dbSizeQuota);
-        id('Leader', s.leader);
+        // In decimal also with --hex, as etcdctl has it.
+        field('Leader', s.leader);
         field('IsLearner', s.isLearner);
         field('RaftIndex', s.raftIndex);
         field('RaftTerm', s.raftTerm);

@@ -4,9 +4,10 @@ import { messageFields, type FieldRow } from '../../api/gen/schema.ts';
 import { asBuffer } from '../../base/bytes.ts';
 import { Collected } from '../frame/output.ts';
 import { formatDuration } from '../text/go-numbers.ts';
-import { runeLength } from '../text/quote.ts';
+import { isText } from '../text/quote.ts';
 import { hexId } from './simple.ts';
-import type { Format } from './kinds.ts';
+import type { RangeHead } from '../kv/range-parts.ts';
+import type { Format, RangeSink } from './kinds.ts';
 import type { PrintOptions } from './printer.ts';
 
 type Message = Readonly<Record<string, unknown>>;
@@ -26,15 +27,6 @@ export function jsonString(text: string): string {
     /[<>&\u2028\u2029\b\f]|\\b|\\f/g,
     (c) => ({ '\\b': '\\b', '\\f': '\\f' })[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function isText(b: Uint8Array): boolean {
-  for (let i = 0; i < b.length;) {
-    const n = runeLength(b, i);
-    if (n === 0) return false;
-    i += n;
-  }
-  return true;
 }
 
 export function jsonBytes(b: Uint8Array, style: JsonStyle = plain): string {
@@ -151,6 +143,30 @@ export function jsonTexts(style: JsonStyle, write: (json: string) => void): Form
   };
 }
 
+/** `{"header":…,"kvs":[…],"more":…,"count":…}`, piece by piece. */
+export function jsonRange(style: JsonStyle): (head: RangeHead) => RangeSink {
+  return (head) => {
+    const out = new Collected();
+    let any = false;
+    const before = head.header === undefined ? '' : `"header":${messageJson('etcdserverpb.ResponseHeader', head.header, style)}`;
+    out.text(`{${before}`);
+    return {
+      pairs(kvs) {
+        for (const kv of kvs) {
+          out.text(any ? ',' : `${before === '' ? '' : ','}"kvs":[`);
+          any = true;
+          out.text(messageJson('mvccpb.KeyValue', kv, style));
+        }
+      },
+      end() {
+        const tail = messageJson('etcdserverpb.RangeResponse', { more: head.more, count: head.count }, style).slice(1);
+        out.text(`${any ? ']' : ''}${tail === '}' || (before === '' && !any) ? '' : ','}${tail}\n`);
+        out.flush();
+      },
+    };
+  };
+}
+
 function printLine(text: string): void {
   const out = new Collected();
   out.text(`${text}\n`);
@@ -158,7 +174,8 @@ function printLine(text: string): void {
 }
 
 export function jsonFormat(options: PrintOptions): Format {
-  const base = jsonTexts({ utf8: options.utf8, hexIds: false }, printLine);
+  const style = { utf8: options.utf8, hexIds: false };
+  const base = { ...jsonTexts(style, printLine), range: jsonRange(style) };
   if (!options.hex) return base;
   // --hex changes the ids of the member commands only.
   const hex = jsonTexts({ utf8: options.utf8, hexIds: true }, printLine);

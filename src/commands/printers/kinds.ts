@@ -24,6 +24,8 @@ import type {
   AuthUserListResponse,
 } from '../../api/gen/etcdserverpb.ts';
 import type { Member } from '../../api/gen/etcdserverpb.ts';
+import type { KeyValue } from '../../api/gen/mvccpb.ts';
+import type { RangeHead } from '../kv/range-parts.ts';
 
 export interface EndpointHealth {
   readonly endpoint: string;
@@ -70,5 +72,24 @@ export interface Kinds {
 }
 export type Kind = keyof Kinds;
 
-/** What one format does for each kind it supports. */
-export type Format = { readonly [K in Kind]?: (value: Kinds[K]) => void };
+/** Takes the pairs of a range as they come. */
+export interface RangeSink {
+  pairs(kvs: readonly KeyValue[]): void;
+  /** After the last. */
+  end(): void;
+}
+
+/** What one format does for each kind it supports; `range` prints a large `get` in parts, byte for byte as `get` does at once. */
+export type Shows = { readonly [K in Kind]?: (value: Kinds[K]) => void };
+export type Format = Shows & {
+  readonly range?: (head: RangeHead) => RangeSink;
+};
+
+/** `get` of a format that prints ranges in parts. */
+export function atOnce(range: (head: RangeHead) => RangeSink): (r: RangeResponse) => void {
+  return (r) => {
+    const sink = range(r);
+    sink.pairs(r.kvs);
+    sink.end();
+  };
+}

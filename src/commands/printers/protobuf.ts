@@ -2,7 +2,7 @@
 import * as pb from '../../api/gen/etcdserverpb.ts';
 import type { Codec, Init } from '../../api/proto-io.ts';
 import { CommandError, ExitCode } from '../frame/exit.ts';
-import { stdout } from '../frame/output.ts';
+import { Collected, stdout } from '../frame/output.ts';
 import type { Format } from './kinds.ts';
 import type { PrintOptions } from './printer.ts';
 
@@ -23,6 +23,18 @@ export function protobufFormat(_options: PrintOptions): Format {
   return {
     put: show(pb.PutResponse),
     get: show(pb.RangeResponse),
+    range: (head) => {
+      const out = new Collected();
+      // Fields in the order of their numbers, as the whole message has them.
+      out.bytes(pb.RangeResponse.encode({ header: head.header }));
+      return {
+        pairs: (kvs) => out.bytes(pb.RangeResponse.encode({ kvs })),
+        end: () => {
+          out.bytes(pb.RangeResponse.encode({ more: head.more, count: head.count }));
+          out.flush();
+        },
+      };
+    },
     del: show(pb.DeleteRangeResponse),
     txn: show(pb.TxnResponse),
     // The watch id belongs to the stream, not to the answer.

@@ -59,6 +59,15 @@ export function simpleFormat(options: PrintOptions): Format {
   return {
     put: collected(put),
     get: collected(get),
+    range: () => {
+      const out = new Collected();
+      return {
+        pairs: (kvs) => {
+          for (const kv of kvs) pair(out, kv, options.valueOnly);
+        },
+        end: () => out.flush(),
+      };
+    },
     del: collected(del),
     txn: collected((r, out) => {
       out.text(r.succeeded ? 'SUCCESS\n' : 'FAILURE\n');

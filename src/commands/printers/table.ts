@@ -1,5 +1,4 @@
 /** `-w table`, for the four listings that etcdctl draws. */
-import { stdout } from '../frame/output.ts';
 import { formatDuration } from '../text/go-numbers.ts';
 import { box } from './box.ts';
 import { hexId, statusCells } from './simple.ts';
@@ -25,10 +24,10 @@ export const statusHeader = [
   'downgrade enabled',
 ];
 
-export function tableFormat(_options: PrintOptions): Format {
+export function tableFormat(options: PrintOptions): Format {
   return {
     memberList: (r) =>
-      stdout(
+      options.page(
         box(
           ['ID', 'status', 'name', 'peer addrs', 'client addrs', 'is learner'],
           r.members.map((m) => [
@@ -42,21 +41,21 @@ export function tableFormat(_options: PrintOptions): Format {
         ),
       ),
     endpointHealth: (list) =>
-      stdout(
+      options.page(
         box(
           ['endpoint', 'health', 'took', 'error'],
           list.map((h) => [h.endpoint, String(h.health), formatDuration(h.tookMs), h.error]),
         ),
       ),
     endpointStatus: (list) =>
-      stdout(
+      options.page(
         box(
           statusHeader,
           list.map((s) => statusCells(s.endpoint, s.status)),
         ),
       ),
     endpointHashKv: (list) =>
-      stdout(
+      options.page(
         box(
           ['endpoint', 'hash', 'hash revision'],
           list.map((h) => [h.endpoint, String(h.hash.hash), String(h.hash.hashRevision)]),

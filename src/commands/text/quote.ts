@@ -14,7 +14,7 @@ const escapes: Readonly<Record<number, string>> = {
 };
 
 /** Letters, marks, numbers, punctuation, symbols and the plain blank are printable; other blanks are not. */
-const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
+const printableCharacter = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
 
 /** In double quotes, with Go's escapes: what does not print or is no UTF-8 is escaped. */
 export function quote(value: Uint8Array | string): string {
@@ -36,7 +36,7 @@ export function quote(value: Uint8Array | string): string {
     }
     const char = b.utf8Slice(i, i + length);
     const code = char.codePointAt(0) ?? 0;
-    if (printable.test(char)) out += char;
+    if (printableCharacter.test(char)) out += char;
     else out += code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
     i += length;
   }
@@ -61,6 +61,23 @@ export function runeLength(b: Uint8Array, i: number): number {
     return first === 0xf4 && at(1) > 0x8f ? 0 : 4;
   }
   return 0;
+}
+
+/** Whether bytes are valid UTF-8. */
+export function isText(b: Uint8Array): boolean {
+  for (let i = 0; i < b.length;) {
+    const n = runeLength(b, i);
+    if (n === 0) return false;
+    i += n;
+  }
+  return true;
+}
+
+/** Text as it is where it is printable, in quotes where not: for people. */
+export function printable(bytes: Uint8Array): string {
+  const quoted = quote(bytes);
+  const text = fromBytes(bytes);
+  return quoted.slice(1, -1) === text ? text : quoted;
 }
 
 /** `\x61\x62`, as `--hex` prints. */

@@ -62,3 +62,8 @@ export function unquote(word: string): string {
   }
   return fromBytes(Buffer.concat(parts));
 }
+
+/** `1 key`, `2 keys`. */
+export function counted(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}

@@ -103,7 +103,7 @@ const perf: CommandSpec = {
     const size = perfLoads[sizeOf(inv)];
     const prefix = inv.flags.string('prefix');
     await refuseUsedPrefix(inv, prefix, `prefix ${quote(prefix)} has keys. Delete with '${inv.program} del --prefix ${prefix}' first`);
-    const meter = progress('check perf', (n) => `${Math.round(n)} writes`);
+    const meter = await progress(inv, 'check perf', (n) => `${Math.round(n)} writes`);
     const total = size.rate * perfSeconds;
     const result = await runLoad(await clientOptions(inv.flags), {
       ...size,
@@ -166,7 +166,7 @@ const datascale: CommandSpec = {
     stdout(
       `Start data scale check for work load [${size.total} key-value pairs, ${valueBytes} bytes per key-value, ${size.clients} concurrent clients].\n`,
     );
-    const meter = progress('check datascale', (n) => `${Math.round(n)} keys`);
+    const meter = await progress(inv, 'check datascale', (n) => `${Math.round(n)} keys`);
     const result = await runLoad(await clientOptions(inv.flags), {
       ...size,
       prefix,

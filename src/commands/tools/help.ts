@@ -25,8 +25,8 @@ export const help: CommandSpec = {
       if (next === undefined) {
         // A topic below a command that has no children is passed over, as cobra does.
         if ((path.spec.commands ?? []).length === 0) break;
-        stderr(`Unknown help topic [\`${inv.args.join(' ')}\`]\n`);
-        stdout(helpText(inv.around, { spec: inv.around.root, parents: [] }, 'usage'));
+        stderr(`Unknown help topic [${inv.args.map((a) => `\`${a}\``).join(' ')}]\n`);
+        stderr(helpText(inv.around, { spec: inv.around.root, parents: [] }, 'usage'));
         return 0;
       }
       path = { spec: next, parents: [...path.parents, path.spec] };

@@ -9,9 +9,11 @@ import { badArgs, CommandError, ExitCode } from '../frame/exit.ts';
 import { clientOptions, makeTls, splitUser } from '../frame/client-options.ts';
 import type { Invocation } from '../frame/invocation.ts';
 import { stdout } from '../frame/output.ts';
+import { progress } from '../frame/progress.ts';
 import { rpcFailure } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
 import { toBytes } from '../text/quote.ts';
+import { counted } from '../text/words.ts';
 
 /** Keys of one read of the base copy. */
 const pageKeys = 1000;
@@ -41,6 +43,8 @@ async function destination(inv: Invocation, endpoint: string): Promise<Client> {
 
 class Mirror {
   copied = 0;
+  /** Told after each copied key. */
+  onCopied: (copied: number) => void = () => undefined;
   readonly #source: Client;
   readonly #target: Client;
   readonly #prefix: Uint8Array;
@@ -72,7 +76,7 @@ class Mirror {
       if (revision === 0) revision = page.header?.revision ?? 0;
       for (const kv of page.kvs) {
         await this.#target.call(KV.put, { key: this.#keyAt(kv.key), value: kv.value });
-        this.copied++;
+        this.onCopied(++this.copied);
       }
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) return revision;
@@ -96,7 +100,7 @@ class Mirror {
         revision = kv.modRevision;
         const key = this.#keyAt(kv.key);
         ops.push(type === 1 ? { requestDeleteRange: { key } } : { requestPut: { key, value: kv.value } });
-        this.copied++;
+        this.onCopied(++this.copied);
       }
       await commit();
     }
@@ -144,6 +148,8 @@ export const makeMirror: CommandSpec = {
     const mirror = new Mirror(source, target, prefix, newPrefix);
     setInterval(() => stdout(`${mirror.copied}\n`), reportMs).unref();
     const rev = flags.int('rev');
+    const meter = await progress(inv, 'make-mirror', (n) => counted(Math.round(n), 'key'));
+    mirror.onCopied = (copied) => meter.update(copied, 0);
     try {
       const from = rev > 1 ? rev : (await mirror.base()) + 1;
       await mirror.changes(from, flags.int('max-txn-ops'));
@@ -152,6 +158,8 @@ export const makeMirror: CommandSpec = {
       if (error instanceof WatchCanceledError)
         throw new CommandError(ExitCode.Error, error.compactRevision === 0 ? error.message : errors.compacted.message);
       throw error instanceof RpcError ? rpcFailure(error) : error;
+    } finally {
+      meter.end();
     }
   },
 };

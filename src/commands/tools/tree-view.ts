@@ -1,12 +1,9 @@
-import { KV } from '../../api/gen/methods.ts';
-import { prefixEnd, utf8Text } from '../../base/bytes.ts';
 import { badArgs } from '../frame/exit.ts';
-import { Collected } from '../frame/output.ts';
+import { rpcFailure } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
-import { toBytes } from '../text/quote.ts';
-
-/** Keys of one read. */
-const pageKeys = 10_000;
+import { prefixRange } from '../kv/keys.ts';
+import { rangeParts } from '../kv/range-parts.ts';
+import { printable, toBytes } from '../text/quote.ts';
 
 interface Node {
   readonly children: Map<string, Node>;
@@ -33,21 +30,17 @@ export const tree: CommandSpec = {
   async run(inv) {
     if (inv.args.length > 1) throw badArgs('tree command accepts at most one prefix');
     const prefix = toBytes(inv.args[0] ?? '');
-    const rangeEnd = prefix.length === 0 ? new Uint8Array(1) : prefixEnd(prefix);
-    let key: Uint8Array = prefix.length === 0 ? new Uint8Array(1) : prefix;
+    const client = await inv.client();
     const top = empty();
-    for (let revision = 0; ;) {
-      const page = await inv.call(KV.range, { key, rangeEnd, keysOnly: true, limit: pageKeys, revision });
-      if (revision === 0) revision = page.header?.revision ?? 0;
-      for (const kv of page.kvs) insert(top, utf8Text(kv.key.subarray(prefix.length)));
-      const last = page.kvs.at(-1);
-      if (!page.more || last === undefined) break;
-      key = Buffer.concat([last.key, new Uint8Array(1)]);
+    try {
+      for await (const { kvs } of rangeParts({ client, timeoutMs: inv.commandTimeoutMs }, { ...prefixRange(prefix), keysOnly: true }))
+        for (const kv of kvs) insert(top, printable(kv.key.subarray(prefix.length)));
+    } catch (error) {
+      throw rpcFailure(error);
     }
-    const out = new Collected();
-    out.text(`${inv.args[0] ?? '/'} (${top.keys})\n`);
-    draw(top, '', 1, inv.flags.int('depth'), out);
-    out.flush();
+    const lines = [`${inv.args[0] ?? '/'} (${top.keys})\n`];
+    draw(top, '', 1, inv.flags.int('depth'), lines);
+    inv.page(lines.join(''));
     return 0;
   },
 };
@@ -64,12 +57,12 @@ function insert(top: Node, key: string): void {
   at.isKey = true;
 }
 
-function draw(node: Node, indent: string, level: number, depth: number, out: Collected): void {
+function draw(node: Node, indent: string, level: number, depth: number, lines: string[]): void {
   if (depth > 0 && level > depth) return;
   const children = [...node.children];
   children.forEach(([name, child], i) => {
     const last = i === children.length - 1;
-    out.text(`${indent}${last ? '└── ' : '├── '}${name}${child.children.size > 0 ? ` (${child.keys})` : ''}\n`);
-    draw(child, `${indent}${last ? '    ' : '│   '}`, level + 1, depth, out);
+    lines.push(`${indent}${last ? '└── ' : '├── '}${name}${child.children.size > 0 ? ` (${child.keys})` : ''}\n`);
+    draw(child, `${indent}${last ? '    ' : '│   '}`, level + 1, depth, lines);
   });
 }

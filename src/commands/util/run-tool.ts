@@ -11,7 +11,7 @@ type Offline = typeof offlineTools;
 /** @throws CommandError in etcdutl's words */
 export async function runTool<T>(inv: Invocation, work: (offline: Offline, tool: Tool) => Promise<T> | T): Promise<T> {
   const offline = await import('./offline.ts');
-  const meter = progress(inv.path.spec.name);
+  const meter = await progress(inv, inv.path.spec.name);
   // While it waits for the lock of another process, nothing else keeps this one alive.
   const alive = setInterval(() => undefined, 1000);
   try {
