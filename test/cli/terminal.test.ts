@@ -175,6 +175,16 @@ describe('at a terminal', { timeout: 120_000 }, () => {
     expect((await inPipe({ FORCE_COLOR: '0' })).stderr).toBe('Error: context deadline exceeded\n');
   });
 
+  it('a slip of the finger gets a hint', async () => {
+    const flag = tsetcd(['get', 'a', '--prefx']);
+    await flag.see('unknown flag: --prefx');
+    await flag.see('hint: did you mean --prefix?');
+    expect(await flag.exit).toBe(1);
+    const word = tsetcd(['lease', 'grnt', '60']);
+    await word.see('hint: did you mean grant?');
+    expect(await word.exit).toBe(0);
+  });
+
   it('a table longer than the screen goes through the pager, unless it is piped or unwanted', async () => {
     for (let i = 0; i < 12; i++) await piped(['put', `p/${i}`, 'x']);
     const words = ['get', 'p/', '--prefix', '-w', 'grid'];

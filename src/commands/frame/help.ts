@@ -49,7 +49,8 @@ export function commanderTree(around: Pick<Surroundings, 'program'>, spec: Comma
   command.addOption(new Option('-h, --help', `help for ${spec.name === '' ? around.program : spec.name}`));
   for (const child of spec.commands ?? []) {
     if (child.hidden === true) continue;
-    const sub = commanderTree(around, child, child.name);
+    // Of what lies below, name and summary are shown and nothing else.
+    const sub = new Command(child.name).summary(child.summary);
     if (child.group !== undefined) sub.helpGroup(child.group);
     command.addCommand(sub);
   }

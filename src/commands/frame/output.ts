@@ -122,8 +122,14 @@ class StandardInput {
 
   /** Everything up to the end. */
   all(): Uint8Array {
-    const parts = [this.#left];
+    const before = this.#left;
     this.#left = Buffer.alloc(0);
+    return Buffer.concat([before, this.unread()]);
+  }
+
+  /** Everything up to the end but what was read already in order to find lines: as a program behind another reader of the input gets it. */
+  unread(): Uint8Array {
+    const parts: Uint8Array[] = [];
     while (!this.#ended) {
       const chunk = Buffer.allocUnsafe(chunkBytes);
       const n = readSome(chunk);

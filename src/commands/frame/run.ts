@@ -1,12 +1,13 @@
 /** Finds the command, parses its flags, runs it; says what went wrong as etcd's tools do. */
+import { isatty } from 'node:tty';
 import { CommandError, ExitCode } from './exit.ts';
-import { findCommand, flagsAt, UnknownCommand } from './find.ts';
+import { distance, findCommand, flagsAt, suggestions, UnknownCommand } from './find.ts';
 import { FlagError, Flags, HelpWanted } from './flags.ts';
 import { globalFlags, ownGlobalFlags } from './globals.ts';
 import { Invocation, type Surroundings } from './invocation.ts';
 import { rawArguments } from './raw-arguments.ts';
 import { stderr, stdout } from './output.ts';
-import { pathText, type CommandPath, type CommandSpec } from './spec.ts';
+import { pathText, type CommandPath, type CommandSpec, type FlagSpec } from './spec.ts';
 
 /** The tree for a name: etcd's own tools have no commands of ours. */
 function treeFor(root: CommandSpec, own: boolean): CommandSpec {
@@ -21,7 +22,7 @@ function treeFor(root: CommandSpec, own: boolean): CommandSpec {
 
 /** Runs one command line. Resolves with the exit code. */
 export async function runProgram(program: string, argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
-  if (program === 'etcdutl' || argv[0] === 'util') {
+  if (program === 'etcdutl' || (program !== 'etcdctl' && argv[0] === 'util')) {
     const { utilRoot, utilFlags } = await import('../util/tree.ts');
     const name = program === 'etcdutl' ? program : `${program} util`;
     const args = program === 'etcdutl' ? argv : argv.slice(1);
@@ -59,13 +60,24 @@ export async function runTree(around: Surroundings, argv: readonly string[]): Pr
     if (path.spec.rawArgs === true) flags.args.push(...found.argv);
     else flags.parse(found.argv);
   } catch (error) {
-    if (error instanceof FlagError) return misuse(error.message);
+    if (error instanceof FlagError) {
+      const code = await misuse(error.message);
+      const [, typed] = /^unknown flag: --(.+)$/.exec(error.message) ?? [];
+      if (typed !== undefined)
+        suggest(
+          around,
+          near([...flags.specs.values()], typed).map((name) => `--${name}`),
+        );
+      return code;
+    }
     if (!(error instanceof HelpWanted)) throw error;
     stdout(await help('help'));
     return ExitCode.Success;
   }
   if (path.spec.run === undefined) {
     stdout(await help('help'));
+    const [typed] = flags.args;
+    if (typed !== undefined && path.parents.length > 0) suggest(around, suggestions(path.spec, typed));
     return ExitCode.Success;
   }
   const wrong = argumentsWrong(path, flags, program);
@@ -81,6 +93,16 @@ export async function runTree(around: Surroundings, argv: readonly string[]): Pr
     }
     return error.exit;
   }
+}
+
+function near(specs: readonly FlagSpec[], typed: string): string[] {
+  return specs.filter((f) => f.hidden !== true && (distance(typed, f.name) <= 2 || f.name.startsWith(typed))).map((f) => f.name);
+}
+
+/** A hint for a person: scripts read what etcdctl says and nothing else. */
+function suggest({ program }: Surroundings, names: readonly string[]): void {
+  if (names.length === 0 || program === 'etcdctl' || program === 'etcdutl' || !isatty(2)) return;
+  stderr(`hint: did you mean ${names.join(' or ')}?\n`);
 }
 
 function argumentsWrong(path: CommandPath, flags: Flags, program: string): string | undefined {

@@ -9,13 +9,13 @@ import { NumberError, parseInt64 } from '../text/go-numbers.ts';
 import { toBytes } from '../text/quote.ts';
 
 /** The request of a `put` line; the value comes from standard input when it is not among the arguments. @throws CommandError */
-export function putRequest(flags: Flags, args: readonly string[]): Init<PutRequest> {
+export function putRequest(flags: Flags, args: readonly string[], readValue = () => stdin.all()): Init<PutRequest> {
   const [key] = args;
   if (key === undefined) throw badArgs('put command needs 1 argument and input from stdin or 2 arguments');
   if (flags.bool('ignore-value') && args.length > 1) throw badArgs("put command needs only 1 argument when 'ignore-value' is set");
   let value: Uint8Array | undefined;
   if (!flags.bool('ignore-value')) {
-    value = args[1] === undefined ? stdin.all() : toBytes(args[1]);
+    value = args[1] === undefined ? readValue() : toBytes(args[1]);
     if (args[1] === undefined && value.length === 0) throw badArgs('put command needs 1 argument and input from stdin or 2 arguments');
   }
   return {

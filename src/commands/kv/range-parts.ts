@@ -137,13 +137,14 @@ async function* streamed({ client, timeoutMs }: RangeReader, request: Init<Range
         if (ended.code !== Code.OK) throw new RpcError(ended);
         return;
       }
-      stream.resume();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
         wake = () => {
           clearTimeout(timer);
           resolve();
         };
+        // Only now: what has come already is handed out at once.
+        stream.resume();
       });
       wake = undefined;
       if (waiting.length === 0 && ended === undefined) throw new RpcError(errors.contextDeadlineExceeded);

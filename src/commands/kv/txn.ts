@@ -105,7 +105,7 @@ export function parseRequest(line: string): Init<RequestOp> {
     if (error instanceof FlagError || error instanceof HelpWanted) throw invalid(`invalid txn request: ${line}`);
     throw error;
   }
-  if (spec === put) return { requestPut: putRequest(flags, flags.args) };
+  if (spec === put) return { requestPut: putRequest(flags, flags.args, () => stdin.unread()) };
   if (spec === get) return { requestRange: getRequest(flags, flags.args) };
   return { requestDeleteRange: delRequest(flags, flags.args) };
 }
