@@ -84,7 +84,7 @@ async function saveSnapshot(inv: Invocation, file: string): Promise<string> {
   try {
     renameSync(part, file);
   } catch (error) {
-    throw interrupted(`could not rename ${part} to ${file} (${(error as Error).message})`);
+    throw interrupted(`could not rename ${part} to ${file} (${ioText(error)})`);
   }
   return version;
 }

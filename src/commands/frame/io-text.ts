@@ -15,5 +15,6 @@ export function ioText(error: unknown): string {
   const e = error as NodeJS.ErrnoException;
   const what = words[e.code ?? ''];
   if (what === undefined || e.path === undefined) return e.message;
-  return `${e.syscall ?? 'open'} ${e.path}: ${what}`;
+  const dest = (e as { dest?: string }).dest;
+  return `${e.syscall ?? 'open'} ${e.path}${dest === undefined ? '' : ` ${dest}`}: ${what}`;
 }

@@ -1,5 +1,4 @@
 import { KV, Maintenance } from '../../api/gen/methods.ts';
-import { prefixEnd } from '../../base/bytes.ts';
 import { CommandError, ExitCode } from '../frame/exit.ts';
 import { clientOptions } from '../frame/client-options.ts';
 import type { Invocation } from '../frame/invocation.ts';
@@ -7,6 +6,7 @@ import { stdout } from '../frame/output.ts';
 import { progress } from '../frame/progress.ts';
 import type { CommandSpec, FlagSpec } from '../frame/spec.ts';
 import { clientOf } from '../cluster/each-endpoint.ts';
+import { prefixRange } from '../kv/keys.ts';
 import { quote, toBytes } from '../text/quote.ts';
 import { runLoad, type LoadResult } from './load.ts';
 
@@ -41,16 +41,14 @@ function sizeOf(inv: Invocation): Size {
 }
 
 async function refuseUsedPrefix(inv: Invocation, prefix: string, text: string): Promise<void> {
-  const key = toBytes(prefix);
-  const found = await inv.call(KV.range, { key, rangeEnd: prefixEnd(key), limit: 1, keysOnly: true });
+  const found = await inv.call(KV.range, { ...prefixRange(toBytes(prefix)), limit: 1, keysOnly: true });
   if (found.kvs.length > 0) throw new CommandError(ExitCode.InvalidInput, text);
 }
 
 /** Deletes what was written, and tidies up as the flags say. */
 async function cleanUp(inv: Invocation, prefix: string): Promise<void> {
-  const key = toBytes(prefix);
   const long = { timeoutMs: undefined };
-  const deleted = await inv.call(KV.deleteRange, { key, rangeEnd: prefixEnd(key) }, long);
+  const deleted = await inv.call(KV.deleteRange, prefixRange(toBytes(prefix)), long);
   const revision = deleted.header?.revision ?? 0;
   if (inv.flags.bool('auto-compact')) {
     await inv.call(KV.compact, { revision, physical: true }, long);
