@@ -1,5 +1,6 @@
 /** One range at one revision, in as many steps as the caller likes. */
 import { compareBytes } from '../../base/bytes.ts';
+import { RowGather } from '../storage/row-gather.ts';
 import type { Backend, KeyRange, VersionCursor } from '../storage/backend.ts';
 import type { CountCache } from './count-cache.ts';
 import { rowKey } from './key-value.ts';
@@ -16,6 +17,8 @@ export interface RangeScanOptions {
   /** 0 = no limit. */
   readonly limit: number;
   readonly countOnly: boolean;
+  /** Rows go into `gathered`. */
+  readonly gather: boolean;
   /** The count when it is known without walking: at the newest revision. */
   readonly total: number | undefined;
 }
@@ -30,6 +33,7 @@ export function isEmptyRange(range: KeyRange): boolean {
  */
 export class RangeScan {
   readonly kvs: Uint8Array[] = [];
+  readonly gathered: RowGather | undefined;
   count = 0;
   readonly #o: RangeScanOptions;
   #cursor: VersionCursor | undefined;
@@ -37,6 +41,12 @@ export class RangeScan {
 
   constructor(options: RangeScanOptions) {
     this.#o = options;
+    this.gathered = options.gather ? new RowGather() : undefined;
+  }
+
+  /** Rows collected so far. */
+  get #rows(): number {
+    return this.gathered?.count ?? this.kvs.length;
   }
 
   /** @returns true when `kvs` and `count` are final. Without a budget it runs to the end. */
@@ -51,21 +61,25 @@ export class RangeScan {
       return this.#countFrom(key, budget);
     }
     const cursor = (this.#cursor ??= backend.cursor({ key, end }, rev));
-    const { kvs } = this;
-    while (limit === 0 || kvs.length < limit) {
+    const { kvs, gathered } = this;
+    while (limit === 0 || this.#rows < limit) {
       if (!cursor.next()) {
-        this.count = kvs.length;
+        this.count = this.#rows;
         return true;
       }
-      const row = backend.read(cursor.version);
-      kvs.push(row);
-      if (budget?.spend(row.length) === true) return false;
+      let bytes: number;
+      if (gathered === undefined) {
+        const row = backend.read(cursor.version);
+        kvs.push(row);
+        bytes = row.length;
+      } else bytes = backend.readInto(cursor.version, gathered);
+      if (budget?.spend(bytes) === true) return false;
     }
     const known = total ?? this.#knownTotal();
     if (known !== undefined) {
       this.count = known;
       const { counts } = this.#o;
-      if (counts !== undefined && known - kvs.length >= counts.keysMin) counts.put(rev, this.#after(), end, known - kvs.length);
+      if (counts !== undefined && known - this.#rows >= counts.keysMin) counts.put(rev, this.#after(), end, known - this.#rows);
       return true;
     }
     return this.#countFrom(this.#after(), budget);
@@ -79,7 +93,7 @@ export class RangeScan {
 
   /** The least key behind the last one collected. */
   #after(): Uint8Array {
-    const last = this.kvs[this.kvs.length - 1];
+    const last = this.gathered === undefined ? this.kvs[this.kvs.length - 1] : this.gathered.last;
     if (last === undefined) return this.#o.key;
     const key = rowKey(last);
     const after = Buffer.alloc(key.length + 1);
@@ -94,7 +108,7 @@ export class RangeScan {
     let sign: 1 | -1 = 1;
     if (near !== undefined) {
       if (near.side === 'same') {
-        this.count = this.kvs.length + near.count;
+        this.count = this.#rows + near.count;
         return true;
       }
       if (near.side === 'below') {
@@ -113,7 +127,7 @@ export class RangeScan {
     }
     const rest = c.base + c.sign * c.walked;
     this.#o.counts?.put(this.#o.rev, c.start, this.#o.end, rest);
-    this.count = this.kvs.length + rest;
+    this.count = this.#rows + rest;
     return true;
   }
 }

@@ -116,7 +116,7 @@ export class Store implements MvccStore, TxnOwner {
     if (quick !== undefined) return quick;
     const scan = this.#rangeScan(query, rev, current, final);
     scan.advance(undefined);
-    return { kvs: scan.kvs, count: scan.count, rev: current };
+    return rangeResult(scan, current);
   }
 
   rangeSliced(query: RangeQuery, signal: { readonly cancelled: boolean }, done: RangeDone): void {
@@ -138,7 +138,7 @@ export class Store implements MvccStore, TxnOwner {
       signal,
       scan,
       () => {
-        done(undefined, { kvs: scan.kvs, count: scan.count, rev: current });
+        done(undefined, rangeResult(scan, current));
       },
       () => {
         this.rangeSliced(query, signal, done);
@@ -345,6 +345,7 @@ export class Store implements MvccStore, TxnOwner {
       rev,
       limit: Math.max(limit, 0),
       countOnly,
+      gather: query.gather === true,
       total: limit > 0 && this.#isNewest(rev, current) ? backend.countLatest({ key, end }) : undefined,
     });
   }
@@ -407,4 +408,9 @@ class SlicedRange implements Restartable {
     this.#done();
     return true;
   }
+}
+
+function rangeResult(scan: RangeScan, rev: number): RangeResult {
+  const { kvs, count, gathered } = scan;
+  return gathered === undefined ? { kvs, count, rev } : { kvs, gathered, count, rev };
 }

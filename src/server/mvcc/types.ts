@@ -1,5 +1,6 @@
 /** The face of the MVCC store towards apply, services and maintenance. */
 import type { Histogram } from '../../base/metrics.ts';
+import type { RowGather } from '../storage/row-gather.ts';
 import type { Backend, KeyRange } from '../storage/backend.ts';
 
 export class CompactedError extends Error {
@@ -15,11 +16,15 @@ export interface RangeQuery extends KeyRange {
   /** 0 = no limit. */
   readonly limit: number;
   readonly countOnly: boolean;
+  /** Rows may come in `gathered`, ready to be sent, instead of in `kvs`: for answers that need neither sorting nor filtering. */
+  readonly gather?: boolean;
 }
 
 export interface RangeResult {
   /** `mvccpb.KeyValue` bytes in key order, not to be changed. */
   readonly kvs: Uint8Array[];
+  /** Set when the query asked for it and the store read more than a row: `kvs` is empty then. */
+  readonly gathered?: RowGather;
   /** All keys in the range at that revision, limit left out. */
   readonly count: number;
   /** The store's revision when the range ran (not the one asked for). */

@@ -16,7 +16,7 @@ import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
 import type { CompactedError, FutureRevisionError, RangeResult } from '../mvcc/types.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnlyTxn, isSerializableTxn } from '../txn/checks.ts';
 import { readTxn } from '../txn/execute.ts';
-import { encodeRangeAnswer, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
+import { asRead, encodeGathered, encodeRangeAnswer, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
 import { passes, type ServiceContext } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
 import { registerRangeStream } from './range-stream.ts';
@@ -101,7 +101,7 @@ class RangeJob {
     const call = must(this.call, 'a job at work has its call');
     const { member } = this.#jobs.context;
     const query = rangeQuery(call.request);
-    if (query.end !== undefined) return member.kv.rangeSliced(query, call, this.#ranged);
+    if (query.end !== undefined) return member.kv.rangeSliced({ ...query, gather: asRead(call.request) }, call, this.#ranged);
     let result: RangeResult;
     try {
       result = member.kv.range(query);
@@ -119,6 +119,10 @@ class RangeJob {
     if (failed !== undefined) return call.fail(failed);
     // Undefined without an error: the call was cancelled on the way.
     if (result === undefined || call.cancelled) return;
+    if (result.gathered !== undefined) {
+      call.replyEncoded([context.header(result.rev), ...encodeGathered(call.request, result.gathered, result.count)]);
+      return;
+    }
     const answer = rangeAnswer(call.request, result);
     if (answer.kvs.length > rowsPerTurn) new LargeAnswer(context, call, answer, result.rev).next();
     else call.replyEncoded([context.header(result.rev), ...encodeRangeAnswer(answer)]);

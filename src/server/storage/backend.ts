@@ -5,6 +5,7 @@
  * rows, off the loop) makes everything up to an entry boundary durable in one record (rule D-4). Reads see uncommitted changes of the own
  * process at once.
  */
+import type { RowGather } from './row-gather.ts';
 import type { ConfState } from '../../raft/types.ts';
 
 /** etcd's buckets besides `key`, in etcd's spelling. */
@@ -83,6 +84,8 @@ export interface Backend {
   countLatest(range: KeyRange): number;
   /** The row of a version: `mvccpb.KeyValue` bytes, not to be changed. @throws CorruptError when its checksum is wrong (rule F-8). */
   read(version: Version): Uint8Array;
+  /** As `read`, copied into an answer that is gathered. @returns its bytes */
+  readInto(version: Version, into: RowGather): number;
   /**
    * Appends a row; revisions must go up. `kv` is kept, not copied. `lease` (0n = none) is the lease the new version is attached to: the
    * index moves the key from its former lease to this one.

@@ -4,6 +4,7 @@ import type { Writer } from '../../api/proto-io.ts';
 import { compareBytes } from '../../base/bytes.ts';
 import { patternSort } from '../../base/pattern-sort.ts';
 import type { RangeQuery, RangeResult } from '../mvcc/types.ts';
+import type { RowGather } from '../storage/row-gather.ts';
 import { storeEnd } from './key-ranges.ts';
 import { keyOnlyRow, rowFields, valuelessRow, type RowFields } from './row-fields.ts';
 
@@ -78,6 +79,22 @@ function fieldOrder(target: number): (a: RowFields, b: RowFields) => number {
     default:
       return (a, b) => compareBytes(a.value, b.value);
   }
+}
+
+/** Whether the rows of a request go out as the store reads them: in key order, whole. */
+export function asRead(r: RangeRequest): boolean {
+  return !r.keysOnly && r.sortTarget === RangeRequest_SortTarget.KEY && r.sortOrder !== RangeRequest_SortOrder.DESCEND && !hasFilter(r);
+}
+
+/** The answer whose rows were gathered as they were read, in parts. */
+export function encodeGathered(r: RangeRequest, gathered: RowGather, count: number): Uint8Array[] {
+  const more = r.limit > 0 && gathered.count > r.limit;
+  if (more) gathered.dropLast();
+  const parts = gathered.parts();
+  const tail = Buffer.allocUnsafe(13);
+  const n = putTail(tail, 0, { kvs: [], more, count });
+  if (n !== 0) parts.push(tail.subarray(0, n));
+  return parts;
 }
 
 /** Appends `kvs` 2, `more` 3 and `count` 4 of a RangeResponse. */

@@ -4,6 +4,7 @@
  * With `journal` it also models power loss: everything that changes it is written down, a commit marks how much is durable, and `crash`
  * gives the backend that a restart would find.
  */
+import type { RowGather } from '../../../src/server/storage/row-gather.ts';
 import { compareBytes, copyBytes, fromLatin1, latin1, utf8 } from '../../../src/base/bytes.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { invariant } from '../../../src/base/invariant.ts';
@@ -152,6 +153,11 @@ export class ModelBackend implements Backend {
     return n;
   }
 
+  readInto(version: Version, into: RowGather): number {
+    const row = this.read(version);
+    into.add(row, 0, row.length);
+    return row.length;
+  }
   read(version: Version): Uint8Array {
     this.reads++;
     const row = this.#rows[version.position];

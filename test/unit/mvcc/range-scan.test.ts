@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../../src/base/random.ts';
 import { CountCache, countCacheGroupsMax } from '../../../src/server/mvcc/count-cache.ts';
+import { RangeResponse } from '../../../src/api/gen/etcdserverpb.ts';
+import { KeyValue } from '../../../src/api/gen/mvccpb.ts';
 import { RangeScan } from '../../../src/server/mvcc/range-scan.ts';
 import { SliceBudget } from '../../../src/server/mvcc/slices.ts';
 import { bytes, decodeKv, Harness, keyRange } from './harness.ts';
@@ -47,14 +49,18 @@ test.each([1, 2, 3])('seed %d', (seed) => {
       rev: Math.min(rev, model.rev),
       limit,
       countOnly: pick(5) === 0,
+      gather: pick(2) === 0,
       total: current && limit > 0 ? h.backend.countLatest(keyRange(key, end)) : undefined,
     });
     h.clock.lookMs = pick(2);
     while (!scan.advance(new SliceBudget(h.clock, h.clock.mono()))) h.clock.lookMs = pick(2);
     const expected = model.at(rev, key, end);
     expect(scan.count).toBe(expected.length);
-    if (scan.kvs.length > 0)
-      expect(scan.kvs.map((b) => decodeKv(b).key)).toEqual(expected.slice(0, limit || undefined).map((kv) => kv.key));
+    const kvs =
+      scan.gathered === undefined
+        ? scan.kvs
+        : RangeResponse.decode(Buffer.concat(scan.gathered.parts())).kvs.map((kv) => KeyValue.encode(kv));
+    if (kvs.length > 0) expect(kvs.map((b) => decodeKv(b).key)).toEqual(expected.slice(0, limit || undefined).map((kv) => kv.key));
   }
 });
 

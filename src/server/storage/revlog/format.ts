@@ -155,8 +155,15 @@ export function rowSub(b: Buffer, at: number): number {
 }
 /** The `mvccpb.KeyValue` bytes of a row, a view. */
 export function rowValue(b: Buffer, at: number): Buffer {
-  const start = at + recordHeader + revisionKeyBytes + (b[at + 8] === recordType.tombstone ? 1 : 0);
-  return b.subarray(start, at + b.readUInt32LE(at + 4) - (b[at + 9] as number));
+  return b.subarray(rowValueStart(b, at), rowValueEnd(b, at));
+}
+
+export function rowValueStart(b: Buffer, at: number): number {
+  return at + recordHeader + revisionKeyBytes + (b[at + 8] === recordType.tombstone ? 1 : 0);
+}
+
+export function rowValueEnd(b: Buffer, at: number): number {
+  return at + b.readUInt32LE(at + 4) - (b[at + 9] as number);
 }
 
 export function encodeCommit(state: CommitState): Buffer {

@@ -15,6 +15,7 @@ import type { Log } from '../../../base/log.ts';
 import type { ConfState } from '../../../raft/types.ts';
 import type { Backend, BackendOptions, BackendView, BucketName, KeyRange, Revision, RowScan, Version, VersionCursor } from '../backend.ts';
 import { bucketNames, CorruptError } from '../backend.ts';
+import type { RowGather } from '../row-gather.ts';
 import type { IndexVersion } from '../index/key-index.ts';
 import { bucketNumber, KeyIndex, positionShift } from '../index/key-index.ts';
 import { IndexPageError } from '../index/page-format.ts';
@@ -317,6 +318,10 @@ export class LogBackend implements Backend {
 
   read(version: Version): Uint8Array {
     return this.#log.readRow(version.position, (version as IndexVersion).size, version.main, version.sub);
+  }
+
+  readInto(version: Version, into: RowGather): number {
+    return this.#log.gatherRow(version.position, (version as IndexVersion).size, version.main, version.sub, into);
   }
 
   append(row: {
