@@ -27,7 +27,7 @@ import type { PasswordHasher } from './auth/password-hasher.ts';
 import type { TokenProvider } from './auth/tokens.ts';
 import { BackendSlot } from './backend-slot.ts';
 import { bootstrap, checkInitialCluster, isInitialized, type RemoteClusterSource } from './bootstrap/bootstrap.ts';
-import { type DataPaths, dataPaths, openDataDir } from './bootstrap/data-dir.ts';
+import { type DataPaths, dataPaths, DataRefused, openDataDir } from './bootstrap/data-dir.ts';
 import { exportDatabase, leaveDatabaseFile, settleDatabase } from './bootstrap/database-file.ts';
 import { installDatabase } from './bootstrap/received-database.ts';
 import type { ServerConfig } from './config/config.ts';
@@ -173,7 +173,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
 
   const lock: DiskLock = openDataDir(disk, paths, log);
   undo.push(() => lock.release());
-  if (settleDatabase(disk, paths.snapDir) === 'file') await takeOver(options, paths);
+  const database = settleDatabase(disk, paths.snapDir);
+  if (database === 'foreign') throw new DataRefused(foreignDatabase(paths));
+  if (database === 'changed') await takeOver(options, paths);
 
   let fatal = false;
   const onFatal = (error: Error): void => {
@@ -497,6 +499,11 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   }
   log.debug('started', { took: formatDuration(clock.mono() - started) });
   return running;
+}
+
+/** Moving a member from etcd is a step of its own: a directory given by mistake stays as it is. */
+function foreignDatabase(paths: DataPaths): string {
+  return `${paths.backendDir} is a bbolt file of etcd; make a data directory of tsetcd from it with: tsetcd util migrate-from-etcd --data-dir ${paths.dataDir} --to NEW`;
 }
 
 /** etcd's own database takes the store's place. */

@@ -63,13 +63,13 @@ describe('a start that cannot be', () => {
     expect(() => readFileSync(dir)).toThrow(/ENOENT/);
   });
 
-  it('refuses a bbolt file that it cannot take over with 20', async () => {
+  it('refuses a bbolt file that it did not leave with 20 and says what to do', async () => {
     const dir = join(s.dir, 'bbolt');
     mkdirSync(join(dir, 'member/snap'), { recursive: true, mode: 0o700 });
     writeFileSync(join(dir, 'member/snap/db'), Buffer.alloc(16384));
     const r = await refused([`--data-dir=${dir}`]);
     expect(r.code).toBe(20);
-    expect(lastMessage(r.stderr).error).toContain('cannot be taken over');
+    expect(lastMessage(r.stderr).error).toContain('migrate-from-etcd');
     expect(readFileSync(join(dir, 'member/snap/db'))).toHaveLength(16384);
   });
 });

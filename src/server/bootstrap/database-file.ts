@@ -23,8 +23,11 @@ export const exportBytesMax = 256 * 1024 * 1024;
 /** Both meta pages of a bbolt file. */
 const headBytes = 8192;
 
-/** What lies in the store's place: the store; nothing; or a bbolt file that this program did not write, or not as it is now. */
-export type DatabaseKind = 'store' | 'none' | 'file';
+/**
+ * What lies in the store's place: the store; nothing; a bbolt file that this program left and somebody else has changed since; or one that it never
+ * left, a directory of etcd's own.
+ */
+export type DatabaseKind = 'store' | 'none' | 'changed' | 'foreign';
 
 /** Puts the store into its place, where it is known to be the newest. @throws DiskError */
 export function settleDatabase(disk: Disk, snapDir: string): DatabaseKind {
@@ -37,9 +40,13 @@ export function settleDatabase(disk: Disk, snapDir: string): DatabaseKind {
     stat = disk.stat(db);
   }
   if (stat?.isDirectory === true) return 'store';
-  if (disk.stat(store) === undefined) return stat === undefined ? 'none' : 'file';
+  if (disk.stat(store) === undefined) {
+    if (stat === undefined) return 'none';
+    // The mark stays while somebody's changes are taken over, so that a crash in the middle is none of a stranger's file.
+    return disk.stat(exported) === undefined ? 'foreign' : 'changed';
+  }
   if (stat !== undefined) {
-    if (!sameHead(disk, db, exported)) return 'file';
+    if (!sameHead(disk, db, exported)) return 'changed';
     disk.unlink(db);
     disk.syncDir(snapDir);
   }

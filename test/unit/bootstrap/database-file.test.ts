@@ -105,7 +105,7 @@ describe('the database file', () => {
     await stop(disk);
     // A transaction of bbolt changes a meta page.
     change(disk, 100);
-    expect(settleDatabase(disk, snapDir)).toBe('file');
+    expect(settleDatabase(disk, snapDir)).toBe('changed');
     change(disk, 100);
     expect(settleDatabase(disk, snapDir)).toBe('store');
   });
@@ -136,7 +136,7 @@ describe('the database file', () => {
           await newStore(disk, `${snapDir}/tmp-db-adopted`);
         },
         (disk) => adoptStore(disk, snapDir, `${snapDir}/tmp-db-adopted`),
-        'file',
+        'changed',
       ],
     ];
     for (const [name, prepare, run, kind] of steps) {

@@ -109,7 +109,7 @@ describe('a move', () => {
   it("takes over etcd's file in place, unless an etcd uses it or it does not fit the raft log", async () => {
     const { disk, tool } = await members();
     const paths = dataPaths({ dataDir: '/etcd', walDir: '' });
-    expect(settleDatabase(disk, paths.snapDir)).toBe('file');
+    expect(settleDatabase(disk, paths.snapDir)).toBe('foreign');
     const held = disk.open(`/etcd/member/wal/${disk.list('/etcd/member/wal')[0] as string}`, { write: true });
     held.lock();
     await expect(adoptDatabase(tool, paths)).rejects.toBeInstanceOf(DataDirBusy);
