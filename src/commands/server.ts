@@ -179,7 +179,8 @@ interface Configured {
 }
 
 /** Options, log and configuration; a bad command line or configuration ends the process here, in etcd's way. */
-async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
+async function configure(words: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
+  const argv = words.filter((w) => w !== '--check-config');
   const fallback = createLog({ level: 'info', format: 'json', sinks: [openSink('default')] });
   const usesFile = (env.ETCD_CONFIG_FILE ?? '') !== '' || argv.some((a) => /^--?config-file(=|$)/.test(a));
   const yaml = usesFile ? await import('../server/config/yaml-text.ts') : undefined;
@@ -207,6 +208,11 @@ async function configure(argv: readonly string[], env: NodeJS.ProcessEnv, args: 
   }
   let log = fallback;
   try {
+    if (argv.length < words.length) {
+      const { explainConfig } = await import('./check-config.ts');
+      process.stdout.write(explainConfig(options, { argv, env }));
+      process.exit(0);
+    }
     log = openConfiguredLog(options) ?? fallback;
     const config = buildConfig(options);
     for (const r of config.remarks) log[r.level](r.message, r.fields);

@@ -19,6 +19,9 @@ export const usageText = `Usage:
     Read the configuration from a file. Flags and environment are then left aside. Durations in
     the file are whole nanoseconds (600000000000 for 10m); texts such as "10m" are for flags.
 
+  etcd --check-config [flags]
+    Say what a configuration comes to, and what a config file makes ignored, without a start.
+
   etcd gateway
     Run the stateless TCP forwarding proxy.
 
