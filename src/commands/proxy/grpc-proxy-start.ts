@@ -8,13 +8,14 @@ import type { Log } from '../../base/log.ts';
 import { Client } from '../../client/client.ts';
 import type { ClientOptions, Policy } from '../../client/options.ts';
 import { policies } from '../../client/options.ts';
-import { createLog, openSink } from '../../host/log.ts';
+import { createLog, type HostLog, logLevels, openSink } from '../../host/log.ts';
 import { onStopSignal, onUncaught } from '../../host/process.ts';
 import { processFigures } from '../../host/process-figures.ts';
 import { RealClock } from '../../host/real-clock.ts';
 import type { TlsFiles } from '../../host/tls-files.ts';
 import { cipherList, tlsVersion } from '../../server/config/tls.ts';
 import { addressOf } from '../../server/http/addresses.ts';
+import { profiles } from '../../server/http/profiles.ts';
 import { GrpcProxy } from '../../server/proxy/grpc-proxy.ts';
 import { callLog } from '../../server/proxy/call-log.ts';
 import { proxyRoutes, type ProxyPages } from '../../server/proxy/http.ts';
@@ -70,7 +71,6 @@ function checkFlags(flags: Flags): void {
     throw new Refusal(`min version (${flags.string('tls-min-version')}) is greater than max version (${flags.string('tls-max-version')})`);
   if (min === 'TLSv1.3' && flags.strings('listen-cipher-suites').length > 0)
     throw new Refusal('cipher suites cannot be configured when only TLS1.3 is enabled');
-  if (flags.bool('enable-pprof')) throw new Refusal('--enable-pprof is not supported by this build');
   if (flags.has('balance') && !(policies as readonly string[]).includes(flags.string('balance')))
     throw new Refusal(`invalid balance ${JSON.stringify(flags.string('balance'))} (must be one of: ${policies.join(', ')})`);
 }
@@ -153,7 +153,9 @@ async function start(flags: Flags, log: ReturnType<typeof createLog>): Promise<v
     own,
     metrics: () => proxy.metrics.registry.text(),
     memberMetrics: metricsOf(endpoints, upstreamTls),
+    profiles: flags.bool('enable-pprof') ? profiles({ argv: process.argv, log: levelsOf(log) }) : undefined,
   };
+  if (pages.profiles !== undefined) log.info('gRPC proxy enabled pprof', { path: '/debug/pprof' });
   ready.routes = proxyRoutes(pages);
   const metricsListener = await serveMetrics(flags, log, grpc, pages, tls);
   log.info('started gRPC proxy', { address: listenAddr });
@@ -295,6 +297,18 @@ function ownOptions(flags: Flags, address: string, secure: boolean): ClientOptio
 }
 
 // ---- HTTP
+
+/** The log level as the debug pages show and change it. */
+function levelsOf(log: HostLog): { level(): string; setLevel(level: string): boolean } {
+  return {
+    level: () => log.level,
+    setLevel(level) {
+      const known = logLevels.find((l) => l === level);
+      if (known !== undefined) log.level = known;
+      return known !== undefined;
+    },
+  };
+}
 
 async function serveMetrics(
   flags: Flags,
