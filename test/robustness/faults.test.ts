@@ -13,6 +13,7 @@ import { Code, connect, type EtcdError, rpc } from '../../src/client/index.ts';
 import { RealClock } from '../../src/host/real-clock.ts';
 import { RealDisk } from '../../src/host/real-disk.ts';
 import { startMember } from '../../src/server/embed.ts';
+import { settleDatabase } from '../../src/server/bootstrap/database-file.ts';
 import { defaultBackendOptions, openBackend } from '../../src/server/storage/revlog/log-backend.ts';
 import { freePorts, oneMember, program, scratch, until } from '../support/member.ts';
 import { startOn } from './in-process.ts';
@@ -170,6 +171,8 @@ describe('the data directory (D-14, F-12)', () => {
     cpSync(member.options.dataDir, dir, { recursive: true });
     const clock = new RealClock();
     const disk: Disk = new RealDisk();
+    // The stop has left etcd's file in the store's place.
+    expect(settleDatabase(disk, `${dir}/member/snap`)).toBe('store');
     const backend = openBackend({ ...defaultBackendOptions, disk, clock, log: silentLog, dir: `${dir}/member/snap/db` });
     backend.put('cluster', utf8('clusterVersion'), utf8('3.8.0'));
     await backend.close();
