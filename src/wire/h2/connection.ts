@@ -566,6 +566,8 @@ export class Connection {
       const { version } = this.#decoder;
       this.#decoder.decode(b, start, end, entries);
       if (this.#decoder.tooLarge) {
+        // Unpacking a list costs up to a thousand times its frame: a client that keeps sending them is sent away.
+        this.#chargeReset();
         this.headers(id, 431, [], true);
         this.#resetId(id, ErrorCode.noError);
         return;

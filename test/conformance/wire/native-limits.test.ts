@@ -212,6 +212,7 @@ describe('native connection', () => {
     ['WINDOW_UPDATE', () => [frame(WINDOW, 0, 0, u32(1))]],
     ['resets of a stream that has ended', (i: number) => [...(i === 0 ? [call(1, 'abc')] : []), frame(RST, 0, 1, u32(8))]],
     ['streams that break the rules', (i: number) => [headers(i * 2 + 1, END_HEADERS), frame(WINDOW, 0, i * 2 + 1, u32(0))]],
+    ['header lists that are too large', (i: number) => [headers(i * 2 + 1, 5, grpcFields(KV.range.path, [['x', 'y'.repeat(16_100)]]))]],
     ['malformed requests', (i: number) => [headers(i * 2 + 1, 5, [[':method', 'GET']])]],
   ] as const)('S-060, S-062: ends a flood of %s with ENHANCE_YOUR_CALM', (_name, make) => {
     let frames: Frame[] = [];
