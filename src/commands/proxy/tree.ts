@@ -20,6 +20,7 @@ const endpoints: FlagSpec = {
 export const gateway: CommandSpec = {
   name: 'gateway',
   summary: 'Forward TCP connections to the members',
+  about: ['One address in front of all members, for clients that know but one. See `gateway start`.'],
   own: true,
   group: 'Proxy commands',
   commands: [
@@ -29,7 +30,10 @@ export const gateway: CommandSpec = {
       about: [
         'Accepts TCP connections and hands each to a member, in turn: clients need one address, whatever members come and go. A member that refuses is passed over and tried again after `--retry-delay`. The gateway reads nothing of what goes through it; TLS is between client and member.',
       ],
-      examples: [{ command: 'gateway start --endpoints=10.0.0.1:2379,10.0.0.2:2379', about: 'one address for two members' }],
+      examples: [
+        { command: 'gateway start --endpoints=10.0.0.1:2379,10.0.0.2:2379', about: 'one address for two members' },
+        { command: 'gateway start --discovery-srv=example.com', about: 'for the members that DNS names' },
+      ],
       flags: [
         { name: 'listen-addr', type: 'string', default: listenAddress, value: 'HOST:PORT', usage: 'address to listen on' },
         ...discoveryFlags,
@@ -44,6 +48,7 @@ export const gateway: CommandSpec = {
 export const grpcProxy: CommandSpec = {
   name: 'grpc-proxy',
   summary: 'Serve many clients with few watches and leases',
+  about: ['Stands between many clients and the members and keeps the load off them. See `grpc-proxy start`.'],
   own: true,
   group: 'Proxy commands',
   commands: [
