@@ -119,6 +119,8 @@ export interface StorageSizes {
   readonly store: Pick<BackendOptions, 'segmentBytes' | 'cacheBytes' | 'checkpointBytes'>;
   /** Applied entries between two cuts of raft's log in memory. */
   readonly logCutEntries: number;
+  /** Payload of one raft message; a larger entry travels alone. */
+  readonly raftMessageBytes: number;
 }
 
 /** The member has applied its own removal from the cluster. */
@@ -292,7 +294,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     preVote: config.preVote,
     checkQuorum: true,
     leaseBasedReads: false,
-    maxSizePerMsgBytes,
+    maxSizePerMsgBytes: options.sizes?.raftMessageBytes ?? maxSizePerMsgBytes,
     maxInflightMsgs,
     maxInflightBytes: 0,
     maxUncommittedBytes: 0,

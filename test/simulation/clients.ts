@@ -3,15 +3,18 @@ import type { PutRequest, RangeRequest, RequestOp, TxnRequest } from '../../src/
 import { Compare_CompareResult, Compare_CompareTarget } from '../../src/api/gen/etcdserverpb.ts';
 import { KV, type MethodDef } from '../../src/api/gen/methods.ts';
 import type { Init } from '../../src/api/proto-io.ts';
-import { Code, RpcError } from '../../src/api/status.ts';
+import { Code, RpcError, type Status } from '../../src/api/status.ts';
 import type { SeededRandom } from '../../src/base/random.ts';
+import type { ClientStream } from '../../src/wire/channel.ts';
 import type { Cluster } from './cluster.ts';
-import type { Machine } from './machine.ts';
+import type { Machine, Process } from './machine.ts';
 import { latin, type Model, textOf } from './model.ts';
 import type { World } from './world.ts';
 
 /** What a client waits for an answer. */
 const requestTimeoutMs = 8000;
+/** Rest after nobody was there. */
+const refusedRestMs = 200;
 /** Numbers of clients on the network start here. */
 const clientBase = 32;
 
@@ -26,7 +29,7 @@ export class History {
   readonly counts = { puts: 0, txns: 0, deletes: 0, reads: 0, stale: 0, compactions: 0, unknown: 0, refused: 0, checked: 0 };
 }
 
-const bytes = (s: string): Uint8Array => Buffer.from(s, 'latin1');
+export const bytes = (s: string): Uint8Array => Buffer.from(s, 'latin1');
 
 /** A caller with links of its own to each machine. */
 export class Caller {
@@ -89,14 +92,80 @@ export class Caller {
     });
   }
 
+  /** A stream: what either side sends arrives in order, until one of them ends it or the process dies. */
+  stream<Req, Res>(
+    machine: Machine,
+    method: MethodDef<Req, Res>,
+    onMessage: (m: Res) => void,
+    onEnd: (status: Status | undefined) => void,
+  ): CallerStream<Req> {
+    const { network } = this.cluster;
+    let over = false;
+    let stream: ClientStream<Req, Res> | undefined;
+    let life: Process | undefined;
+    const finish = (status: Status | undefined): void => {
+      if (over) return;
+      over = true;
+      onEnd(status);
+    };
+    const there = (fn: (s: ClientStream<Req, Res>) => void): void =>
+      network.send(this.number, machine.number, true, false, () => {
+        const [s, process] = [stream, life];
+        if (s !== undefined && process?.alive === true) this.world.at(this.world.now, process, () => fn(s));
+      });
+    network.send(this.number, machine.number, true, false, () => {
+      const process = machine.process;
+      const channel = process?.channel;
+      if (process === undefined || channel === undefined) {
+        network.send(machine.number, this.number, true, false, () => finish(undefined));
+        return;
+      }
+      life = process;
+      const broken = (): void => network.send(machine.number, this.number, true, false, () => finish(undefined));
+      process.onDeath.add(broken);
+      const opened = channel.stream(method);
+      stream = opened;
+      opened.onMessage = (m) => {
+        if (process.alive)
+          network.send(machine.number, this.number, true, false, () => {
+            if (!over) onMessage(m);
+          });
+      };
+      opened.onEnd = (status) => {
+        process.onDeath.delete(broken);
+        if (process.alive) network.send(machine.number, this.number, true, false, () => finish(status));
+      };
+    });
+    return {
+      send: (request) => there((s) => s.send(request)),
+      pause: (paused) => {
+        this.world.trace?.(`client ${this.number} ${paused ? 'stops reading' : 'reads on'}`);
+        there((s) => (paused ? s.pause() : s.resume()));
+      },
+      cancel: () => {
+        over = true;
+        there((s) => s.cancel());
+      },
+    };
+  }
+
   pick<T>(list: readonly T[]): T {
     return list[this.random.u32() % list.length] as T;
   }
 
+  /** Mostly one that serves, as a client finds it out; now and then whichever. */
   machine(): Machine | undefined {
     const live = this.cluster.live;
-    return live.length === 0 ? undefined : this.pick(live);
+    const serving = this.random.u32() % 5 === 0 ? [] : live.filter((m) => m.process?.channel !== undefined);
+    return serving.length > 0 ? this.pick(serving) : live.length === 0 ? undefined : this.pick(live);
   }
+}
+
+export interface CallerStream<Req> {
+  send(request: Init<Req>): void;
+  pause(paused: boolean): void;
+  /** No more comes of it. */
+  cancel(): void;
 }
 
 /** Puts, gets, deletes, txns, compactions. */
@@ -106,6 +175,8 @@ export class KvClient {
   readonly #model: Model;
   #stopped = false;
   #serial = 0;
+  /** Nobody was there. */
+  #refused = false;
   busy = false;
   /** Revision of the last stale read, by life of a member. */
   readonly #staleFloor = new Map<object, number>();
@@ -128,7 +199,9 @@ export class KvClient {
     this.busy = false;
     if (this.#stopped) return;
     const { world, random, cluster } = this.#caller;
-    world.after(-Math.log(1 - random.float()) * cluster.knobs.thinkMs, () => this.#next());
+    const mean = this.#refused ? refusedRestMs : cluster.knobs.thinkMs;
+    this.#refused = false;
+    world.after(-Math.log(1 - random.float()) * mean, () => this.#next());
   }
 
   #key(): string {
@@ -201,6 +274,7 @@ export class KvClient {
   }
 
   #failed(error: RpcError | undefined): void {
+    this.#refused = error?.unsent === true;
     const code = error?.status.code;
     if (code === undefined || code === Code.Unavailable || code === Code.DeadlineExceeded) this.#history.counts.unknown++;
     else this.#history.counts.refused++;

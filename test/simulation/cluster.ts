@@ -16,6 +16,10 @@ import type { Owner, World } from './world.ts';
 /** A known mistake, put on through seams that only a simulation has. */
 export interface Bug {
   readonly name: string;
+  /** The rule it breaks. */
+  readonly rule: string;
+  /** Replaces methods of classes for one run; returns the way back. */
+  install?(cluster: Cluster): () => void;
   /** Something around a machine's disk. */
   disk?(disk: Disk, machine: Machine): Disk;
   /** Before the member starts: public parts of it may be replaced. */
@@ -53,10 +57,13 @@ export class Cluster {
   };
   /** Machines come back by themselves after this; undefined: a schedule says when. */
   onDied: ((machine: Machine) => void) | undefined;
+  /** A machine was refused by the cluster it wants to join, or nobody answered. */
+  onFailedJoin: ((machine: Machine) => void) | undefined;
   /** Chance of a crash at a named point; 0 off. */
   crashPoint = 0;
   readonly #byId = new Map<MemberId, Machine>();
   readonly #points: SeededRandom;
+  #uninstall: (() => void) | undefined;
   readonly pointHits = new Map<string, number>();
 
   constructor(world: World, knobs: Knobs, bug: Bug | undefined) {
@@ -67,7 +74,8 @@ export class Cluster {
     this.oracle = new Oracle(world);
     this.#points = world.random('crash points');
     world.afterEvent = (owner) => {
-      if (owner instanceof Process) this.oracle.step(owner);
+      const process = owner?.process;
+      if (process instanceof Process) this.oracle.step(process);
     };
     world.onThrow = (owner, error) => this.#thrown(owner, error);
   }
@@ -134,6 +142,17 @@ export class Cluster {
     this.oracle.forget(machine);
   }
 
+  /** The cluster has removed it; it may not have noticed. */
+  removed(machine: Machine): void {
+    if (machine.retired) return;
+    machine.retire();
+    this.oracle.forget(machine);
+  }
+
+  giveUp(machine: Machine): void {
+    machine.retire();
+  }
+
   leader(): Machine | undefined {
     let best: Machine | undefined;
     let term = 0;
@@ -148,13 +167,13 @@ export class Cluster {
   }
 
   get live(): Machine[] {
-    return this.machines.filter((m) => !m.retired);
+    return this.machines.filter((m) => !m.retired && !m.waiting);
   }
 
   /** Named points of the server's code, at which it may go down, or sleep. */
   get failpoints(): FailpointController {
     const hit = (name: string): undefined => {
-      const owner = this.world.current;
+      const owner = this.world.current?.process;
       if (this.crashPoint === 0 || !(owner instanceof Process) || !owner.alive) return undefined;
       this.pointHits.set(name, (this.pointHits.get(name) ?? 0) + 1);
       if (this.#points.float() >= this.crashPoint) return undefined;
@@ -174,10 +193,12 @@ export class Cluster {
 
   begin(): void {
     setFailpoints(this.failpoints);
+    this.#uninstall = this.bug?.install?.(this);
   }
 
   end(): void {
     setFailpoints(undefined);
+    this.#uninstall?.();
   }
 
   #goDown(machine: Machine): void {
@@ -186,7 +207,8 @@ export class Cluster {
     this.died(machine);
   }
 
-  #thrown(owner: Owner | undefined, error: unknown): void {
+  #thrown(by: Owner | undefined, error: unknown): void {
+    const owner = by?.process;
     if (error instanceof SimCrash) {
       // The disk went down in a synchronous operation.
       if (owner instanceof Process && owner.alive) {

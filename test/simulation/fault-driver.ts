@@ -2,6 +2,7 @@
 import type { Cluster } from './cluster.ts';
 import type { Fault } from './knobs.ts';
 import type { Machine } from './machine.ts';
+import { Operator } from './operator.ts';
 
 /** A machine that went down by itself comes back after this. */
 const restartMs = 500;
@@ -9,11 +10,14 @@ const restartMs = 500;
 export class FaultDriver {
   readonly #cluster: Cluster;
   readonly #faults: readonly Fault[];
+  readonly operator: Operator;
   #healed = false;
 
   constructor(cluster: Cluster, faults: readonly Fault[]) {
     this.#cluster = cluster;
     this.#faults = faults;
+    this.operator = new Operator(cluster);
+    cluster.onFailedJoin = (machine) => void cluster.world.after(restartMs, () => this.operator.retryJoin(machine));
     cluster.onDied = (machine) => this.#restartIn(machine, restartMs);
   }
 
@@ -64,7 +68,7 @@ export class FaultDriver {
         return;
       case 'pause':
         counts.pauses++;
-        machine.pausedUntil = world.now + fault.ms * 2;
+        machine.pausedUntil = world.now + fault.ms;
         return;
       case 'partition':
         counts.partitions++;
@@ -129,6 +133,7 @@ export class FaultDriver {
         world.after(fault.ms, () => (cluster.crashPoint = 0));
         return;
       case 'members':
+        this.operator.act(fault.dice);
         return;
     }
   }
@@ -174,16 +179,17 @@ export class FaultDriver {
         for (const a of live) for (const b of live) if (a.number < b.number && side(a) !== side(b)) both(a, b);
     }
     for (const [a, b] of cut) network.cut(a, b, true);
-    world.after(fault.ms * 2, () => {
+    world.after(fault.ms, () => {
       for (const [a, b] of cut) network.cut(a, b, false);
     });
   }
 
-  /** All machines up, links and disks good. */
+  /** All machines up, links and disks good. A pause ends when it ends: what waits for it must stay in order. */
   heal(): void {
     const cluster = this.#cluster;
     const { network, world } = cluster;
     this.#healed = true;
+    this.operator.stop();
     cluster.crashPoint = 0;
     network.healAll();
     network.faults = {
@@ -195,7 +201,6 @@ export class FaultDriver {
     };
     for (const m of cluster.live) {
       m.disk.crashAt = undefined;
-      m.pausedUntil = Math.min(m.pausedUntil, world.now);
       Object.assign(m.disk.faults, { syncError: 0, writeError: 0, stall: 0, latencyMinMs: 0, latencyMeanMs: 0, freeBytes: 2 ** 40 });
       if (m.process === undefined) this.#restartIn(m, 1);
     }

@@ -47,6 +47,16 @@ export const faultKinds = [
   'crashPoints',
   'members',
 ] as const;
+/** How often each is drawn beside the others. */
+const weights: Partial<Record<FaultKind, number>> = {
+  partition: 4,
+  pause: 2,
+  power: 2,
+  blackout: 2,
+  members: 3,
+  crashPoints: 2,
+  diskCrash: 2,
+};
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface Fault {
@@ -71,12 +81,12 @@ const pick = <T>(random: SeededRandom, list: readonly T[]): T => list[random.u32
 export function planOf(seed: number): Plan {
   const random = new Seeded(Math.imul(seed + 1, 0x2545f491) ^ 0x1b873593);
   const chance = (p: number): boolean => random.float() < p;
-  const tickMs = pick(random, [10, 20, 50, 100]);
-  const durationMs = pick(random, [5_000, 10_000, 20_000]);
-  const snapshotCount = pick(random, [10, 30, 100, 1000]);
-  const catchup = pick(random, [5, 20, 100, 5000]);
+  const tickMs = pick(random, [20, 50, 100]);
+  const durationMs = pick(random, [2_000, 4_000, 8_000]);
+  const snapshotCount = pick(random, [10, 10, 30, 100]);
+  const catchup = pick(random, [5, 5, 20, 5000]);
   const knobs: Knobs = {
-    members: pick(random, [1, 3, 3, 3, 3, 5]),
+    members: pick(random, [1, 3, 3, 3, 3, 3, 3, 3, 5, 5]),
     tickMs,
     electionTicks: 10,
     durationMs,
@@ -95,7 +105,7 @@ export function planOf(seed: number): Plan {
       duplicate: chance(0.5) ? 0 : random.float() * 0.3,
       inOrder: chance(0.5),
     },
-    disk: chance(0.5) ? {} : { latencyMinMs: random.float() * 2, latencyMeanMs: pick(random, [0.5, 3, 20]) },
+    disk: chance(0.2) ? {} : { latencyMinMs: random.float() * 2, latencyMeanMs: pick(random, [0.5, 3, 20]) },
     drift: chance(0.5) ? 0 : 0.01,
     lookMs: chance(0.7) ? 0 : pick(random, [0.1, 0.5, 2]),
     flags: [
@@ -112,12 +122,14 @@ export function planOf(seed: number): Plan {
       '--corrupt-check-time=3s',
       '--compact-hash-check-time=2s',
       `--feature-gates=CompactHashCheck=true,InitialCorruptCheck=${chance(0.5)}`,
-      `--strict-reconfig-check=true`,
+      // Strict, a change needs five seconds in which everybody is connected.
+      `--strict-reconfig-check=${chance(0.2)}`,
     ],
     sizes: {
-      walSegmentBytes: pick(random, [16, 64, 256]) * 1024,
-      store: { segmentBytes: pick(random, [8, 32, 128]) * 1024, cacheBytes: 4 << 20, checkpointBytes: pick(random, [4, 16, 64]) * 1024 },
-      logCutEntries: pick(random, [1, 5, 100]),
+      walSegmentBytes: pick(random, [4, 16, 128]) * 1024,
+      store: { segmentBytes: pick(random, [4, 16, 64]) * 1024, cacheBytes: 4 << 20, checkpointBytes: pick(random, [2, 8, 32]) * 1024 },
+      logCutEntries: pick(random, [1, 5, 20]),
+      raftMessageBytes: pick(random, [1, 300, 1 << 20]),
     },
   };
   return { seed, knobs, faults: drawFaults(random, knobs) };
@@ -126,16 +138,19 @@ export function planOf(seed: number): Plan {
 /** Each seed first picks which kinds there are at all. */
 function drawFaults(random: SeededRandom, knobs: Knobs): Fault[] {
   const none = random.float() < 0.05;
-  const kinds = faultKinds.filter(() => random.float() < 0.45 && !none);
+  const chosen = faultKinds.filter(() => random.float() < 0.45 && !none);
+  const kinds = chosen.flatMap((kind) => new Array<FaultKind>(weights[kind] ?? 1).fill(kind));
   const faults: Fault[] = [];
   if (kinds.length === 0) return faults;
-  const meanGapMs = pick(random, [300, 1000, 3000]);
+  const meanGapMs = pick(random, [300, 700, 1500]);
+  // Long enough for another leader, or too short for it.
+  const scaleMs = knobs.tickMs * knobs.electionTicks * pick(random, [0.5, 2, 6]);
   for (let at = 200 + random.float() * meanGapMs; at < knobs.durationMs; at -= Math.log(1 - random.float()) * meanGapMs) {
     faults.push({
       at: Math.round(at),
       kind: pick(random, kinds),
       target: random.float() < 0.4 ? -1 : random.u32() % 16,
-      ms: Math.round(20 + random.float() ** 2 * pick(random, [200, 1500, 4000])),
+      ms: Math.round(20 + random.float() * scaleMs),
       dice: random.u32(),
     });
   }

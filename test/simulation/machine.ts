@@ -48,6 +48,10 @@ export class Process implements Owner {
     return this.machine.number;
   }
 
+  get process(): this {
+    return this;
+  }
+
   get busyUntil(): number {
     return this.machine.busyUntil;
   }
@@ -73,6 +77,8 @@ export class Machine {
   /** How the next start names the cluster. */
   initialCluster = '';
   joining = false;
+  /** Not part of the cluster yet. */
+  waiting = false;
   pausedUntil = 0;
   spentUntil = 0;
   /** Out of the cluster, for good. */
@@ -97,6 +103,9 @@ export class Machine {
     const owner: Owner = {
       alive: true,
       number: this.number,
+      get process() {
+        return machine.process;
+      },
       get busyUntil() {
         return machine.pausedUntil;
       },
@@ -105,7 +114,11 @@ export class Machine {
       clock: new SimClock(world, owner, { ...this.traits, lookMs: 0 }, `disk ${this.number}`),
       random: world.random(`disk ${this.number}`),
     });
-    this.disk.onCrash = () => this.die('power');
+    this.disk.onCrash = () => {
+      this.cluster.counts.diskCrashes++;
+      this.die('power');
+      this.cluster.died(this);
+    };
     this.#log = simLog(this);
   }
 
@@ -118,7 +131,7 @@ export class Machine {
   }
 
   start(): void {
-    if (this.process !== undefined || this.retired) return;
+    if (this.process !== undefined || this.retired || this.waiting) return;
     const { cluster } = this;
     const { world } = cluster;
     const process = new Process(this, ++this.incarnations);
@@ -189,6 +202,9 @@ export class Machine {
       cluster.counts.diskStops++;
     } else if (error instanceof BootstrapError && this.joining && process.server === undefined) {
       cluster.counts.failedJoins++;
+      this.die('process');
+      cluster.onFailedJoin?.(this);
+      return;
     } else {
       cluster.refused(this, error, text);
     }

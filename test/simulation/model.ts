@@ -343,9 +343,10 @@ export function kvText(kv: KeyValue): string {
 }
 
 function rangeText(view: View, request: RangeRequest): string {
+  // Keys only: etcd 3.7 leaves out the lease as well.
   const rows = matching(view, request.key, request.rangeEnd);
   const shown = request.countOnly ? [] : request.limit > 0 ? rows.slice(0, request.limit) : rows;
-  const texts = shown.map((r) => rowText(request.keysOnly ? { ...r, value: '' } : r));
+  const texts = shown.map((r) => rowText(request.keysOnly ? { ...r, value: '', lease: 0n } : r));
   return `range ${rows.length} ${!request.countOnly && shown.length < rows.length} ${texts.join(' ')}`;
 }
 

@@ -47,7 +47,7 @@ export class Network {
   /**
    * Has `arrive` run after the link's delay, or never. Of a reliable one a loss is a delay, as in a stream that sends again; but a cut takes it.
    */
-  send(from: number, to: number, reliable: boolean, repeatable: boolean, arrive: () => void): void {
+  send(from: number, to: number, reliable: boolean, repeatable: boolean, arrive: () => void, plain = false): void {
     const link = this.#link(from, to);
     const { faults } = this;
     this.counts.sent++;
@@ -59,14 +59,14 @@ export class Network {
       this.counts.lost++;
       return;
     }
-    this.#deliver(link, reliable, arrive);
+    this.#deliver(link, reliable, arrive, plain);
     if (repeatable && faults.duplicate > 0 && link.random.float() < faults.duplicate) {
       this.counts.duplicated++;
-      this.#deliver(link, false, arrive);
+      this.#deliver(link, false, arrive, plain);
     }
   }
 
-  #deliver(link: Link, ordered: boolean, arrive: () => void): void {
+  #deliver(link: Link, ordered: boolean, arrive: () => void, plain: boolean): void {
     const { faults } = this;
     let delay = faults.delayMinMs - Math.log(1 - link.random.float()) * faults.delayMeanMs;
     if (ordered && faults.loss > 0 && link.random.float() < faults.loss) delay += 200;
@@ -76,11 +76,16 @@ export class Network {
       link.lastArrival = at;
     }
     const { epoch } = link;
-    this.#world.at(at, undefined, () => {
-      if (link.cut) this.counts.cut++;
-      else if (link.epoch !== epoch) this.counts.reset++;
-      else arrive();
-    });
+    this.#world.at(
+      at,
+      undefined,
+      () => {
+        if (link.cut) this.counts.cut++;
+        else if (link.epoch !== epoch) this.counts.reset++;
+        else arrive();
+      },
+      plain,
+    );
   }
 
   cut(from: number, to: number, cut: boolean): void {

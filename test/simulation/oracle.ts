@@ -2,7 +2,7 @@
  * What must hold, looked at after every event of a process: raft's safety, that promises given to others outlive a crash, that members do the
  * same at the same index, and that this is what the model does.
  */
-import { InternalRaftRequest } from '../../src/api/gen/etcdserverpb.ts';
+import { AlarmRequest_AlarmAction, InternalRaftRequest } from '../../src/api/gen/etcdserverpb.ts';
 import { StateType } from '../../src/raft/machine.ts';
 import { type Entry, EntryType, type MemberId, type Message, MessageType } from '../../src/raft/types.ts';
 import type { RunningServer } from '../../src/server/server.ts';
@@ -36,6 +36,7 @@ export class Oracle {
   /** By index. */
   readonly #entryHash: number[] = [];
   readonly #committedTerm: number[] = [];
+  readonly #ids = new Set<bigint>();
   readonly #leaderOf = new Map<number, Process>();
   readonly #promised = new Map<Machine, Promised>();
   readonly #watched = new Map<Process, Watched>();
@@ -87,7 +88,14 @@ export class Oracle {
       const known = this.model.effects[entry.Index];
       let effect = known;
       if (known === undefined && entry.Data.length > 0) {
-        effect = this.model.apply(entry.Index, InternalRaftRequest.decode(entry.Data));
+        const request = InternalRaftRequest.decode(entry.Data);
+        // G-KV-16: nobody proposes anything twice.
+        const id = request.header?.ID ?? request.ID;
+        if (this.#ids.has(id)) this.#fail(`request ${id} took effect twice`);
+        this.#ids.add(id);
+        effect = this.model.apply(entry.Index, request);
+        if (request.alarm?.action === AlarmRequest_AlarmAction.ACTIVATE)
+          this.#fail(`an alarm was raised: ${request.alarm.alarm} for ${request.alarm.memberID.toString(16)}`);
         this.onEffect?.(effect);
       }
       applyNormal(entry);
@@ -187,6 +195,9 @@ export class Oracle {
           this.#fail(`leader completeness: ${name} leads term ${term} without committed entry ${i}`);
       }
     }
+    // G-R-4: a leader counts only for entries of its own term; those before come along.
+    if (commit > w.commit && state === StateType.Leader && w.state === StateType.Leader && w.term === term && raft.termAt(commit) !== term)
+      this.#fail(`${name} leads term ${term} and committed entry ${commit} of term ${raft.termAt(commit) ?? 0} by counting`);
     if (commit > w.commit) {
       for (let i = Math.max(w.commit + 1, raft.firstIndex); i <= commit; i++) {
         const t = raft.termAt(i) as number;

@@ -65,9 +65,8 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
     const bytes = MessageCodec.encode(m);
     // A stream neither repeats a proposal nor does anybody else.
     const repeatable = m.type !== MessageType.MsgProp;
-    cluster.network.send(from.number, to.number, false, repeatable, () =>
-      to.process?.peers.receive(MessageCodec.decode(bytes), this.#process),
-    );
+    const arrive = (): void => void to.process?.peers.receive(MessageCodec.decode(bytes), this.#process);
+    cluster.network.send(from.number, to.number, false, repeatable, arrive, true);
   }
 
   /** A message that came in. @returns why it was not taken. */
@@ -83,9 +82,11 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
       });
       return 'cannot process message from removed member';
     }
+    // Every connection names its maker and where that is to be found: one that the own log does not tell of yet is answered all the same.
+    this.addRemote(m.from, [from.machine.url]);
     if (m.to !== member.memberId) return 'cannot process message to mismatch member';
     this.#cluster.world.mix(m.type * 7919 + m.index);
-    this.#cluster.world.at(this.#cluster.world.now, process, () => member.step(m));
+    this.#cluster.world.as(process, () => member.step(m));
     return undefined;
   }
 

@@ -5,6 +5,8 @@ import { Caller, History, KvClient } from './clients.ts';
 import { FaultDriver } from './fault-driver.ts';
 import type { Plan } from './knobs.ts';
 import { guardGlobals } from './guard.ts';
+import { LeaseClient, LeaseRule } from './leases.ts';
+import { WatchClient } from './watchers.ts';
 import { World } from './world.ts';
 
 export interface RunResult {
@@ -19,6 +21,9 @@ export interface RunResult {
 
 /** Time in which a healed cluster has a leader and all members agree. */
 const agreeMs = 60_000;
+
+/** The longest TTL, what a new leader adds, and time for the revokes. */
+const leasesEndMs = 20_000;
 
 export interface RunOptions {
   readonly bug?: Bug | undefined;
@@ -41,14 +46,19 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<RunResu
   };
   process.on('unhandledRejection', rejected);
   const history = new History();
-  const clients: KvClient[] = [];
+  const clients: { start(): void; stop(): void }[] = [];
+  const watchers: WatchClient[] = [];
+  const leases = new LeaseRule(world, knobs.drift);
+  cluster.oracle.onEffect = (effect) => leases.effect(effect);
   try {
     cluster.found(knobs.members);
-    for (let i = 0; i < knobs.clients; i++) {
-      const client = new KvClient(new Caller(cluster, i), history);
-      clients.push(client);
-      client.start();
-    }
+    let callers = 0;
+    for (let i = 0; i < knobs.clients; i++) clients.push(new KvClient(new Caller(cluster, callers++), history));
+    for (let i = 0; i < knobs.watchers; i++) watchers.push(new WatchClient(new Caller(cluster, callers++)));
+    for (let i = 0; i < knobs.leaseClients; i++) clients.push(new LeaseClient(new Caller(cluster, callers++), leases));
+    clients.push(...watchers);
+    for (const c of clients) c.start();
+    compareNowAndThen(cluster);
     const faults = new FaultDriver(cluster, plan.faults);
     faults.start();
     await world.runTo(knobs.durationMs);
@@ -56,10 +66,15 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<RunResu
     for (const c of clients) c.stop();
     faults.heal();
     const healedAt = world.now;
-    await world.runTo(healedAt + agreeMs, () => world.events % 50 === 0 && agreed(cluster));
+    const settled = (): boolean => faults.operator.atRest && agreed(cluster) && watchers.every((w) => w.caughtUp);
+    await world.runTo(healedAt + agreeMs, () => world.events % 50 === 0 && settled());
     if (world.failure === undefined && !agreed(cluster))
       world.fail(`no agreement within ${agreeMs / 1000} s of the healing: ${stateOf(cluster)}`);
+    const late = watchers.find((w) => !w.caughtUp);
+    if (late !== undefined) world.fail(`a watcher did not get all events: ${late.state}`);
     if (world.failure === undefined) await compareHashes(cluster);
+    if (world.failure === undefined && plan.seed % 4 === 1) await leasesEnd(cluster);
+    if (world.failure === undefined && plan.seed % 3 === 0) await restartAll(cluster);
   } catch (error) {
     world.fail(`the simulator threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   } finally {
@@ -111,6 +126,51 @@ function stateOf(cluster: Cluster): string {
       return `${m.name} term ${s.raft.term} state ${s.raft.state} commit ${s.raft.commit} applied ${s.member.appliedIndex} last ${s.raft.lastIndex} serves ${m.process?.channel !== undefined}`;
     })
     .join('; ');
+}
+
+/** Hashes at a revision that all have, while everything goes on. */
+function compareNowAndThen(cluster: Cluster): void {
+  const { world } = cluster;
+  world.after(2000, () => {
+    compareNowAndThen(cluster);
+    const members = cluster.live.flatMap((m) => (m.process?.channel === undefined || m.process.server === undefined ? [] : [m.process]));
+    const rev = Math.min(...members.map((p) => p.server?.member.kv.currentRev ?? 0));
+    const seen = new Map<number, { hash: number; name: string }>();
+    for (const p of members) {
+      world.at(world.now, p, () =>
+        p.server?.member.kv.hashByRev(rev, (_error, result) => {
+          if (result === undefined || !p.alive) return;
+          const other = seen.get(result.compactRevision);
+          world.mix(result.hash);
+          if (other === undefined) seen.set(result.compactRevision, { hash: result.hash, name: p.machine.name });
+          else if (other.hash !== result.hash)
+            world.fail(
+              `at revision ${rev}, compacted to ${result.compactRevision}, ${p.machine.name} and ${other.name} hash to different values`,
+            );
+        }),
+      );
+    }
+  });
+}
+
+/** Nobody renews any more: every lease ends (G-L-2). */
+async function leasesEnd(cluster: Cluster): Promise<void> {
+  const { leases } = cluster.oracle.model;
+  await cluster.world.runTo(cluster.world.now + leasesEndMs, () => leases.size === 0);
+  if (leases.size > 0) cluster.world.fail(`${leases.size} leases are still there ${leasesEndMs / 1000} s after their last renewal`);
+}
+
+/** The power goes everywhere at once, and nothing that was not synced is left. */
+async function restartAll(cluster: Cluster): Promise<void> {
+  const { world } = cluster;
+  for (const m of cluster.live) {
+    m.disk.faults.crashKeeps = 'nothing';
+    m.powerOff();
+    m.start();
+  }
+  await world.runTo(world.now + agreeMs, () => world.events % 50 === 0 && agreed(cluster));
+  if (world.failure === undefined && !agreed(cluster)) world.fail(`no agreement after all members restarted: ${stateOf(cluster)}`);
+  if (world.failure === undefined) await compareHashes(cluster);
 }
 
 async function compareHashes(cluster: Cluster): Promise<void> {

@@ -14,12 +14,16 @@ export interface Owner {
   readonly busyUntil: number;
   /** For the trace. */
   readonly number: number;
+  /** The process in whose name it acts: itself, or the one that waits for a machine's disk. */
+  readonly process: unknown;
 }
 
 interface Entry {
   time: number;
   sequence: number;
   readonly owner: Owner | undefined;
+  /** Settles no promise: the turn needs no end of its own. */
+  readonly plain: boolean;
   run: (() => void) | undefined;
 }
 
@@ -80,8 +84,8 @@ export class World {
     return hex(this.#hashA) + hex(this.#hashB);
   }
 
-  at(time: number, owner: Owner | undefined, run: () => void): Timer {
-    const entry: Entry = { time: Math.max(time, this.now), sequence: ++this.#sequence, owner, run };
+  at(time: number, owner: Owner | undefined, run: () => void, plain = false): Timer {
+    const entry: Entry = { time: Math.max(time, this.now), sequence: ++this.#sequence, owner, plain, run };
     this.#push(entry);
     return {
       cancel() {
@@ -92,6 +96,23 @@ export class World {
 
   after(ms: number, run: () => void): Timer {
     return this.at(this.now + ms, undefined, run);
+  }
+
+  /** Runs `run` for an owner, inside an event that is nobody's: now, or when the owner can. Dead owners do nothing. */
+  as(owner: Owner, run: () => void): void {
+    if (!owner.alive) return;
+    if (owner.busyUntil > this.now || this.current !== undefined) {
+      this.at(this.now, owner, run);
+      return;
+    }
+    this.current = owner;
+    try {
+      run();
+    } catch (error) {
+      this.#thrown(owner, error);
+    }
+    this.afterEvent?.(owner);
+    this.current = undefined;
   }
 
   /** Runs events up to `time`, until one breaks a rule or `done` says so. */
@@ -118,7 +139,7 @@ export class World {
       } catch (error) {
         this.#thrown(owner, error);
       }
-      await turnEnd();
+      if (!next.plain) await turnEnd();
       this.afterEvent?.(owner);
       this.current = undefined;
       if (done?.() === true) return;

@@ -92,13 +92,16 @@ function confStateOfMembers(members: readonly ClusterMember[]): ConfState {
   return { voters: ids(false), learners: ids(true), votersOutgoing: [], learnersNext: [], autoLeave: false };
 }
 
-/** Runs its last step in the turn in which the former store has no write under way. */
+/**
+ * Runs its last step in the turn in which the former store has no write under way, nor a removal: those go by names, which are the new store's after the
+ * swap.
+ */
 function quiet(former: LogBackend, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void =>
       former.commit(() => {
-        const { checkpointing, rewriting } = former.stats;
-        if (checkpointing || rewriting) clock.after(quietMs, look);
+        const { checkpointing, rewriting, bulkJobs } = former.stats;
+        if (checkpointing || rewriting || bulkJobs > 0) clock.after(quietMs, look);
         else resolve();
       });
     look();

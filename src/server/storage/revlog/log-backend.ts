@@ -513,6 +513,8 @@ export class LogBackend implements Backend {
     heldBytes: number;
     checkpointing: boolean;
     rewriting: boolean;
+    /** Files that are being removed, or are written to, in the background. */
+    bulkJobs: number;
   } {
     let deadBytes = 0;
     for (const f of this.#log.files) deadBytes += f.deadBytes;
@@ -524,6 +526,7 @@ export class LogBackend implements Backend {
       heldBytes: this.#log.retiredBytes,
       checkpointing: this.#checkpoint !== undefined,
       rewriting: this.#rewriting !== undefined,
+      bulkJobs: this.#bulk?.pending ?? 0,
     };
   }
 
@@ -626,9 +629,12 @@ export class LogBackend implements Backend {
     this.#replay(tail, from, found.end, true, false);
     if (tail.file.size() > found.end) {
       tail.file.truncate(found.end);
-      tail.file.sync();
       this.#o.log.info('cut the revision log after its last whole commit', { path: tail.path, offset: found.end, bytes: found.cutBytes });
     }
+    // What was read may be in the system's memory alone, left there by a process that was killed before its sync; so may the name of a new segment.
+    // From here on it counts as durable.
+    tail.file.sync();
+    this.#disk.syncDir(this.#dir);
     if (found.commit === undefined && found.end === headerRecordBytes && tail.first === 1) {
       // The very first commit never became durable.
       this.#imageSegment = this.#imageDurable = 1;
@@ -1286,6 +1292,12 @@ export class LogBackend implements Backend {
   }
 
   #removeFile(file: LogFile): void {
+    // Let go of by a reader that `abandon` has sent away: its name may be another store's by the time the disk gets to it. What is left behind goes
+    // with the directory, or at the next open.
+    if (this.#disposed()) {
+      file.file.close();
+      return;
+    }
     this.#bulk ??= this.#disk.thread('revlog-bulk');
     // Closed first: the last one to let go of a file frees its blocks, and that takes milliseconds.
     file.file.close();

@@ -222,6 +222,11 @@ export class WAL {
         last.file.truncate(segmentBytes);
       }
       for (const name of disk.list(dir)) if (/^\d+\.tmp$/.test(name)) disk.unlink(`${dir}/${name}`);
+      // What was read may be in the system's memory alone: a process that was killed before its sync left it there, a new segment's name too.
+      // From here on it counts as durable.
+      last.file.sync();
+      disk.syncDir(dir);
+      disk.syncDir(parentOf(dir));
       const wal = new WAL(options, {
         metadata: result.metadata,
         segments,

@@ -1,0 +1,183 @@
+/** Who runs the cluster: adds machines, promotes and removes members, moves the leader, defragments. Does so one thing after the other. */
+import type { Member } from '../../src/api/gen/etcdserverpb.ts';
+import { Cluster as ClusterRpc, Maintenance } from '../../src/api/gen/methods.ts';
+import { Code } from '../../src/api/status.ts';
+import { Caller } from './clients.ts';
+import type { Cluster } from './cluster.ts';
+import type { Machine } from './machine.ts';
+
+/** Machines of a run, the removed ones included: the ids of links are small. */
+const machinesMax = 10;
+const membersMax = 5;
+const retryMs = 400;
+/** A machine that could not be added by then is given up. */
+const attemptsMax = 40;
+
+export class Operator {
+  readonly #cluster: Cluster;
+  readonly #caller: Caller;
+  #busy = false;
+  #stopped = false;
+  /** Machines that are to join and have not started yet. */
+  #joining = 0;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.#caller = new Caller(cluster, 30);
+  }
+
+  /** No more changes of its own accord; what was begun is finished. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  get atRest(): boolean {
+    return this.#joining === 0;
+  }
+
+  act(dice: number): void {
+    if (this.#busy || this.#stopped) return;
+    const machine = this.#cluster.leader();
+    const server = machine?.process?.server;
+    if (machine === undefined || server === undefined) return;
+    this.#busy = true;
+    const done = (): void => {
+      this.#busy = false;
+    };
+    const members = server.member.cluster.members();
+    const learners = members.filter((m) => m.isLearner);
+    const some = members[(dice >>> 8) % Math.max(1, members.length)];
+    switch (dice % 6) {
+      case 0:
+      case 1:
+        if (members.length < membersMax && this.#cluster.machines.length < machinesMax) this.#add((dice >>> 4) % 3 !== 0, done);
+        else if (some !== undefined) this.#remove(some.id, done);
+        else done();
+        return;
+      case 2:
+        if (learners[0] !== undefined) this.#promote(learners[0].id, done);
+        else this.#defragment(machine, done);
+        return;
+      case 3:
+        if (some !== undefined && members.length > 1) this.#remove(some.id, done);
+        else done();
+        return;
+      case 4:
+        if (some !== undefined && !some.isLearner) {
+          this.#caller.call(machine, Maintenance.moveLeader, { targetID: some.id }, done);
+        } else done();
+        return;
+      default: {
+        const live = this.#cluster.live;
+        this.#defragment(live[(dice >>> 8) % live.length] as Machine, done);
+      }
+    }
+  }
+
+  #defragment(machine: Machine, done: () => void): void {
+    this.#caller.call(machine, Maintenance.defragment, {}, done);
+  }
+
+  #promote(id: bigint, done: () => void): void {
+    const machine = this.#caller.machine();
+    if (machine === undefined) return done();
+    this.#caller.call(machine, ClusterRpc.memberPromote, { ID: id }, (answer) => {
+      if ('ok' in answer) this.#cluster.counts.memberChanges++;
+      done();
+    });
+  }
+
+  #remove(id: bigint, done: () => void): void {
+    const machine = this.#caller.machine();
+    if (machine === undefined) return done();
+    this.#caller.call(machine, ClusterRpc.memberRemove, { ID: id }, (answer) => {
+      if ('ok' in answer) {
+        this.#cluster.counts.memberChanges++;
+        // Whoever was there learns of it by itself, or is switched off in the end.
+        this.#cluster.world.after(3000, () => {
+          const gone = this.#cluster.machineOf(id);
+          if (gone !== undefined) this.#cluster.removed(gone);
+        });
+      }
+      done();
+    });
+  }
+
+  #add(asLearner: boolean, done: () => void): void {
+    const machine = this.#cluster.addMachine();
+    machine.joining = true;
+    machine.waiting = true;
+    this.#joining++;
+    let attempts = 0;
+    const finish = (): void => {
+      this.#joining--;
+      done();
+    };
+    const later = (fn: () => void): void => {
+      if (++attempts > attemptsMax) {
+        // Never asked for again: the cluster goes on without it.
+        this.#cluster.giveUp(machine);
+        finish();
+      } else this.#cluster.world.after(retryMs, fn);
+    };
+    const start = (members: readonly Member[]): void => {
+      machine.initialCluster = clusterText(this.#cluster, machine, members);
+      machine.waiting = false;
+      machine.start();
+      finish();
+    };
+    const ask = (): void => {
+      const via = this.#caller.machine();
+      if (via === undefined || via === machine || via.waiting) return later(ask);
+      // Whether an earlier call has come through is told by the list.
+      this.#caller.call(via, ClusterRpc.memberList, { linearizable: true }, (answer) => {
+        if (!('ok' in answer)) return later(ask);
+        if (answer.ok.members.some((m) => m.peerURLs.includes(machine.url))) return start(answer.ok.members);
+        this.#caller.call(via, ClusterRpc.memberAdd, { peerURLs: [machine.url], isLearner: asLearner }, (added) => {
+          if ('error' in added) this.#cluster.world.trace?.(`adding ${machine.name}: ${added.error?.message ?? 'no answer'}`);
+          if ('ok' in added) {
+            this.#cluster.counts.memberChanges++;
+            start(added.ok.members);
+          } else if (added.error?.status.code === Code.FailedPrecondition || added.error?.message.includes('unhealthy') === true) {
+            // Refused for good reasons: another time, another machine.
+            attempts = attemptsMax;
+            later(ask);
+          } else later(ask);
+        });
+      });
+    };
+    ask();
+  }
+
+  /** A start that failed as the cluster has changed meanwhile: once more, with its members of now. */
+  retryJoin(machine: Machine): void {
+    const via = this.#caller.machine();
+    const again = (): void => void this.#cluster.world.after(retryMs, () => this.retryJoin(machine));
+    if (machine.retired || machine.process !== undefined) return;
+    if (via === undefined || via === machine) return again();
+    // Without a quorum there is no better list than one member's own: it is this machine's vote that may be missing.
+    this.#caller.call(via, ClusterRpc.memberList, { linearizable: false }, (answer) => {
+      if (machine.retired || machine.process !== undefined) return;
+      if (!('ok' in answer)) return again();
+      if (answer.ok.members.some((m) => m.peerURLs.includes(machine.url))) {
+        machine.initialCluster = clusterText(this.#cluster, machine, answer.ok.members);
+        machine.start();
+        return;
+      }
+      this.#caller.call(via, ClusterRpc.memberList, { linearizable: true }, (sure) => {
+        if (machine.retired || machine.process !== undefined) return;
+        // Removed before it ever came.
+        if ('ok' in sure && !sure.ok.members.some((m) => m.peerURLs.includes(machine.url))) this.#cluster.giveUp(machine);
+        else again();
+      });
+    });
+  }
+}
+
+function clusterText(cluster: Cluster, own: Machine, members: readonly Member[]): string {
+  return members
+    .flatMap((m) =>
+      m.peerURLs.map((url) => `${url === own.url ? own.name : (cluster.machines.find((x) => x.url === url)?.name ?? m.name)}=${url}`),
+    )
+    .join(',');
+}

@@ -1,0 +1,19 @@
+// Plans that once broke a rule, as small as they were made. Each stays here, with what it found.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { Plan } from './knobs.ts';
+import { run } from './simulation.ts';
+
+const plans: Readonly<Record<string, string>> = {
+  'removal-after-swap':
+    'a store that a received snapshot replaced went on removing its old segments, by names that were the new store’s by then',
+};
+
+for (const [name, what] of Object.entries(plans)) {
+  it(`${name}: ${what}`, async () => {
+    const plan = JSON.parse(readFileSync(join(import.meta.dirname, `../data/simulation/${name}.json`), 'utf8')) as Plan;
+    const { failure } = await run(plan);
+    expect(failure).toBeUndefined();
+  }, 600_000);
+}
