@@ -351,7 +351,8 @@ export class ServerMetrics {
         inFlight?.add(-1);
         if (streamFailures !== undefined && ownFaults.has(code)) streamFailures.with(streamApis[name] ?? '', 'send').inc();
         if (timed === undefined) return;
-        if (timed === 'Txn' && isReadOnlyTxn(call.request as TxnRequest))
+        // A body that does not decode leaves no request.
+        if (timed === 'Txn' && call.request !== undefined && isReadOnlyTxn(call.request as TxnRequest))
           request.with(String(code === Code.OK), 'ReadonlyTxn').observe(durationMs / 1000);
         else if (code === Code.OK) (ok ??= request.with('true', timed)).observe(durationMs / 1000);
         else (failed ??= request.with('false', timed)).observe(durationMs / 1000);
