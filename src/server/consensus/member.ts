@@ -154,7 +154,7 @@ export class Member implements MemberFacade, ReadyEvents {
       mono,
       wake,
       applied: () => this.loop.applied,
-      soleVoter: () => this.#soleVoter,
+      soleVoter: () => !this.loop.held && this.#soleVoter,
     });
     const { proposals, reads, leadership } = this;
     const { cluster, lessor } = options;

@@ -15,7 +15,7 @@
  * Work is gathered for one turn of the event loop, so that what arrives together is proposed, written and synced together.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
-import { failpoint, failpointThen } from '../../base/failpoint.ts';
+import { failpoint, failpointsOn, failpointThen } from '../../base/failpoint.ts';
 import { invariant } from '../../base/invariant.ts';
 import type { Log } from '../../base/log.ts';
 import type { RaftMachine, ReadState, Ready, SoftState } from '../../raft/machine.ts';
@@ -112,8 +112,11 @@ export class ReadyLoop {
   #droppedMessages = 0;
   /** Readys whose durable part is under way, oldest first. */
   #pending: Pending[] = [];
-  /** Batches on their way to the WAL; more than one only while a failpoint waits. */
-  readonly #saves: (() => void)[] = [];
+  /** A failpoint sleeps: no Ready is taken and no time passes for raft. */
+  #held = false;
+  /** A failpoint sleeps before an entry; then whether it is over, for that entry. */
+  #applyHeld = false;
+  #slept = false;
   /** A commit index not yet in the WAL: it needs no sync, so it waits for the next batch or tick. */
   #lazyHardState: HardState | undefined;
   /** A received snapshot is being made durable: raft's next Ready waits. */
@@ -157,6 +160,11 @@ export class ReadyLoop {
 
   get applied(): number {
     return this.#applied;
+  }
+
+  /** A failpoint holds up the loop. */
+  get held(): boolean {
+    return this.#held;
   }
 
   /** Received snapshots being installed: 0 or 1. */
@@ -230,6 +238,7 @@ export class ReadyLoop {
       for (const p of this.#pending) p.sinceMs = now;
       this.#o.events.suspended(gap);
     }
+    if (this.#held) return;
     this.#raft.tick();
     this.#watchDisk(now);
     if (this.#droppedMessages > 0) {
@@ -273,7 +282,7 @@ export class ReadyLoop {
       const deadline = now + applySliceMs;
       this.#o.events.sliceBegins(now);
       for (;;) {
-        while (!this.#savingSnapshot && this.#raft.hasReady()) this.#handle(this.#raft.ready());
+        while (!this.#savingSnapshot && !this.#held && this.#raft.hasReady()) this.#handle(this.#raft.ready());
         if (!this.#canApply()) break;
         if (!this.#applySome(deadline)) {
           this.wake();
@@ -288,7 +297,7 @@ export class ReadyLoop {
   /** A received snapshot is installed only when it is durable, and nothing behind it is applied before. */
   #canApply(): boolean {
     const head = this.#applyQueue[0];
-    if (head === undefined || this.#installing || this.#stopped) return false;
+    if (head === undefined || this.#installing || this.#applyHeld || this.#stopped) return false;
     return isEntries(head) || !this.#savingSnapshot;
   }
 
@@ -299,7 +308,18 @@ export class ReadyLoop {
 
     // 1. What may leave before anything is durable.
     if (rd.messages.length > 0) this.#send(rd.messages);
+    if (!failpointsOn()) return this.#handleDurable(rd);
+    // A point that sleeps holds up the loop as a whole, ticks too, as it does in etcd.
+    this.#held = true;
+    failpointThen('raftBeforeSave', () => {
+      this.#held = false;
+      if (this.#stopped) return;
+      this.#handleDurable(rd);
+      this.wake();
+    });
+  }
 
+  #handleDurable(rd: Ready): void {
     const pending: Pending = { token: rd.token, messages: rd.messagesAfterAppend, done: false, sinceMs: this.#lastTick };
     this.#pending.push(pending);
     if (rd.snapshot !== undefined) {
@@ -319,27 +339,13 @@ export class ReadyLoop {
       this.#durable(pending);
       return;
     }
-    this.#saves.push(() => {
-      const hardState = rd.hardState ?? this.#lazyHardState;
-      this.#lazyHardState = undefined;
-      this.#o.log.save(rd.entries, hardState, rd.mustSync, () => {
-        failpointThen('raftAfterSave', () => {
-          this.#durable(pending);
-          this.#drain();
-        });
+    const hardState = rd.hardState ?? this.#lazyHardState;
+    this.#lazyHardState = undefined;
+    this.#o.log.save(rd.entries, hardState, rd.mustSync, () => {
+      failpointThen('raftAfterSave', () => {
+        this.#durable(pending);
+        this.#drain();
       });
-    });
-    if (this.#saves.length === 1) this.#nextSave();
-  }
-
-  /** One at a time, so that a failpoint that waits holds up what comes after it too. Without failpoints it runs through in this turn. */
-  #nextSave(): void {
-    failpointThen('raftBeforeSave', () => {
-      if (this.#stopped) return;
-      const save = this.#saves[0];
-      this.#saves.shift();
-      save?.();
-      if (this.#saves.length > 0) this.#nextSave();
     });
   }
 
@@ -433,6 +439,7 @@ export class ReadyLoop {
     let i = this.#applyAt;
     let timeUp = false;
     while (i < batch.length && !this.#stopped) {
+      if (failpointsOn() && !this.#mayApply(batch[i] as Entry)) break;
       this.#applyEntry(batch[i] as Entry);
       i++;
       if (i % applyClockEvery === 0 && this.#clock.mono() > deadline) {
@@ -456,6 +463,27 @@ export class ReadyLoop {
     return !timeUp;
   }
 
+  /** The failpoints before an entry; false when one sleeps: nothing is applied until it is over. */
+  #mayApply(entry: Entry): boolean {
+    if (this.#slept) {
+      this.#slept = false;
+      return true;
+    }
+    if (entry.Index <= this.#o.backend().consistentIndex) return true;
+    let asleep = false;
+    let over = false;
+    failpointThen(entry.Type === EntryType.EntryNormal ? 'beforeApplyOneEntryNormal' : 'beforeApplyOneConfChange', () => {
+      over = true;
+      if (!asleep) return;
+      this.#applyHeld = false;
+      this.#slept = true;
+      this.wake();
+    });
+    asleep = !over;
+    this.#applyHeld = asleep;
+    return over;
+  }
+
   #applyEntry(entry: Entry): void {
     const { events } = this.#o;
     const backend = this.#o.backend();
@@ -463,10 +491,8 @@ export class ReadyLoop {
     // D-6: after a received snapshot was installed, the backend may already hold this entry.
     if (entry.Index > backend.consistentIndex) {
       if (entry.Type === EntryType.EntryNormal) {
-        failpoint('beforeApplyOneEntryNormal');
         events.applyNormal(entry);
       } else {
-        failpoint('beforeApplyOneConfChange');
         events.applyConfChange(entry);
       }
       // D-4: in the same turn as the effect; a commit of the backend takes both or neither. Failed entries move it too.
