@@ -41,7 +41,8 @@ export interface ClientOptions {
 /** Reads one endpoint. @throws TypeError when it is empty. */
 export function parseEndpoint(text: string, tls: boolean): ChannelTarget {
   const trimmed = text.trim();
-  const match = /^([a-z]+):\/\/(.*)$/.exec(trimmed);
+  // A socket's path may also follow its scheme at once.
+  const match = /^([a-z]+):\/\/(.*)$/.exec(trimmed) ?? /^(unixs?):(.+)$/.exec(trimmed);
   const scheme = match?.[1] ?? '';
   const rest = (match?.[2] ?? trimmed).replace(/\/+$/, '');
   if (rest === '') throw new TypeError(`bad endpoint "${text}"`);
