@@ -145,7 +145,16 @@ describe(`three members (${kills} kills, seed ${seed})`, () => {
         },
       ),
     );
-    await cluster.client(joiner).put('promoted', 'x');
+    // The leader knows of it first.
+    await until('the promoted member to take writes', () =>
+      cluster
+        .client(joiner)
+        .put('promoted', 'x')
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
 
     // Its own removal ends the leader, in order.
     const gone = await cluster.id(leader);

@@ -61,6 +61,8 @@ export function parseCompare(line: string): Init<Compare> {
     invalid(`malformed comparison: ${line}; got ${target}(${quote(key)}) ${op} ${quote(value)}`);
   const key = takeQuoted(line.slice(open + 1));
   if (key === undefined || !key.rest.startsWith(')')) throw malformed(key?.value ?? '', '', '');
+  // The operator stands apart from the parenthesis.
+  if (!/^[ \t]/.test(key.rest.slice(1))) throw malformed(key.value, '', '');
   const after = key.rest.slice(1).replace(/^[ \t]+/, '');
   const op = /^\S*/.exec(after)?.[0] ?? '';
   const value = takeQuoted(after.slice(op.length));

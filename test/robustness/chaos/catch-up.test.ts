@@ -168,7 +168,16 @@ describe.each(kinds)('%s', (kind) => {
     }
     await measured(full ? 'empty beside 1M keys' : 'empty beside 4,000 keys', leader, full ? 2000 : 200, async () => {
       const joiner = await there.joiner('m3', kind, async (url) => {
-        await client.call(rpc.Cluster.memberAdd, { peerURLs: [url], isLearner: true });
+        // Members connected for less than five seconds count as unhealthy.
+        await until('the learner to be added', () =>
+          client.call(rpc.Cluster.memberAdd, { peerURLs: [url], isLearner: true }).then(
+            () => true,
+            (e: unknown) => {
+              if (!(e instanceof Error) || !e.message.includes('unhealthy cluster')) throw e;
+              return false;
+            },
+          ),
+        );
       });
       joiner.spawn();
       return joiner;
