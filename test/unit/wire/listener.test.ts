@@ -109,12 +109,12 @@ describe('a certificate that is refused', () => {
   it('is answered with an alert, whatever the cipher', async () => {
     const listener = await listen({ tls: files(own, { allowedCommonNames: ['own'] }).listenerTls() });
     const { port } = listener;
-    expect(await exchange(client(port, undefined), '')).toBe('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED');
-    expect(await exchange(client(port, stranger.issue('s')), get())).toBe('ERR_SSL_TLSV1_ALERT_UNKNOWN_CA');
-    expect(await exchange(client(port, authority.issue('old', { days: -1 })), get())).toBe('ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED');
+    expect(await exchange(client(port, undefined), '')).toMatch(/_ALERT_CERTIFICATE_REQUIRED$/);
+    expect(await exchange(client(port, stranger.issue('s')), get())).toMatch(/_ALERT_UNKNOWN_CA$/);
+    expect(await exchange(client(port, authority.issue('old', { days: -1 })), get())).toMatch(/_ALERT_CERTIFICATE_EXPIRED$/);
     const other = authority.issue('other');
     for (const ciphers of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])
-      expect(await exchange(client(port, other, { ciphers }), get()), ciphers).toBe('ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE');
+      expect(await exchange(client(port, other, { ciphers }), get()), ciphers).toMatch(/_ALERT_BAD_CERTIFICATE$/);
     // Without TLS 1.3 the connection just ends.
     expect(await exchange(client(port, other, { maxVersion: 'TLSv1.2' }), '')).toMatch(/^$|ECONNRESET/);
     expect(await exchange(client(port, own), get())).toContain('GET /a');
