@@ -28,6 +28,7 @@ import { MemberRemoved, type RunningServer, type ServerOptions, startServer } fr
 import { makeTokens } from '../server/tokens.ts';
 import { BackendFormatError } from '../server/storage/revlog/log-backend.ts';
 import { WalError } from '../server/storage/wal/errors.ts';
+import { listenText, notifyInit } from './frame/daemon.ts';
 
 export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const runtime = {
@@ -133,7 +134,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
     if (stopping) return;
     startupFailure(log, error);
   }
-  notifyInitDaemon(log, env);
+  notifyInit(log, env);
 }
 
 /** A member that starts for the first time and is to find the others does so now. @throws BootstrapError */
@@ -311,25 +312,8 @@ function startupFailure(log: HostLog, error: unknown): never {
   exitWith(log, exitCodeOf(error));
 }
 
-interface ListenError {
-  readonly syscall: string;
-  readonly code: string;
-  readonly address?: string;
-  readonly port?: number;
-}
-
-function isListenError(error: unknown): error is ListenError {
+function isListenError(error: unknown): boolean {
   return error instanceof Error && (error as { syscall?: unknown }).syscall === 'listen';
-}
-
-/** As Go words it. */
-function listenText(error: ListenError): string {
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'bind: address already in use',
-    EADDRNOTAVAIL: 'bind: cannot assign requested address',
-    EACCES: 'bind: permission denied',
-  };
-  return `listen tcp ${error.address ?? ''}:${error.port ?? ''}: ${words[error.code] ?? error.code}`;
 }
 
 function exitCodeOf(error: unknown): number {
@@ -351,19 +335,4 @@ function exitCodeOf(error: unknown): number {
   )
     return ExitCode.Startup;
   return ExitCode.Internal;
-}
-
-/** systemd's readiness protocol needs a datagram socket, which Node has not: systemd's own tool sends it. */
-function notifyInitDaemon(log: HostLog, env: NodeJS.ProcessEnv): void {
-  log.info('notifying init daemon');
-  if (env.NOTIFY_SOCKET === undefined || env.NOTIFY_SOCKET === '') {
-    log.info('successfully notified init daemon');
-    return;
-  }
-  void import('node:child_process').then(({ execFile }) => {
-    execFile('systemd-notify', ['--ready', `--pid=${process.pid}`], { timeout: 5000 }, (error) => {
-      if (error === null) log.info('successfully notified init daemon');
-      else log.error('failed to notify systemd for readiness', { error });
-    });
-  });
 }

@@ -8,7 +8,7 @@ import { TcpGateway, type GatewayTarget } from '../../server/proxy/tcp-gateway.t
 import type { Invocation } from '../frame/invocation.ts';
 import { stderr, stdout } from '../frame/output.ts';
 import { discover } from './discover.ts';
-import { listenText, neverEnds, notifyInit, splitHostPort } from './process.ts';
+import { listenText, neverEnds, notifyInit, splitHostPort } from '../frame/daemon.ts';
 
 /** Without a period, members that were away are tried again after this long, as etcd has it. */
 const retryMsWhenZero = 300_000;

@@ -28,7 +28,7 @@ import type { Flags } from '../frame/flags.ts';
 import type { Invocation } from '../frame/invocation.ts';
 import { stderr } from '../frame/output.ts';
 import { discover } from './discover.ts';
-import { listenText, neverEnds, notifyInit, splitHostPort } from './process.ts';
+import { listenText, neverEnds, notifyInit, splitHostPort } from '../frame/daemon.ts';
 
 /** Longest wait for a connection to a member, and of the proxy to itself. */
 const dialMs = 5000;

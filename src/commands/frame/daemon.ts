@@ -1,4 +1,4 @@
-/** What the gateway and the gRPC proxy share as processes. */
+/** What the member, the gateway and the gRPC proxy share as processes that serve. */
 import type { Log } from '../../base/log.ts';
 
 /** Of a command that serves until a signal. */
@@ -25,9 +25,9 @@ export function listenText(error: unknown): string {
 }
 
 /** systemd's readiness protocol, through systemd's own tool: Node has no datagram sockets of its kind. */
-export function notifyInit(log: Log): void {
+export function notifyInit(log: Log, env: NodeJS.ProcessEnv = process.env): void {
   log.info('notifying init daemon');
-  if ((process.env.NOTIFY_SOCKET ?? '') === '') {
+  if ((env.NOTIFY_SOCKET ?? '') === '') {
     log.info('successfully notified init daemon');
     return;
   }
