@@ -1,5 +1,5 @@
 'use strict';
-// Loads dist/cli.cjs with the code that V8 made of it at build time, where that fits this Node and this very bundle.
+// Loads a bundle of dist/ with the code that V8 made of it at build time, where that fits this Node and this very bundle.
 const { readFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const { dirname } = require('node:path');

@@ -53,7 +53,7 @@ export async function buildAll({ types = false } = {}) {
     external: ['fs-native-extensions'],
     logLevel: 'warning',
   };
-  const entries = { main: 'main.ts', client: 'client/index.ts', server: 'server/embed.ts' };
+  const entries = { client: 'client/index.ts', server: 'server/embed.ts' };
   for (const [k, f] of Object.entries(entries)) if (!existsSync(join(src, f))) delete entries[k];
   const before = new Set(existsSync(join(dist, 'chunks')) ? readdirSync(join(dist, 'chunks')) : []);
   const result = await build({
@@ -67,8 +67,8 @@ export async function buildAll({ types = false } = {}) {
   // Only now drop chunks of earlier builds: a program that is running may still load one of them until here.
   const made = new Set(Object.keys(result.metafile.outputs).map((f) => f.split('/').pop()));
   for (const old of before) if (!made.has(old)) rmSync(join(dist, 'chunks', old), { force: true });
-  // The control tool's start-up is most of its running time: one CommonJS file, and the code that V8 makes of it kept beside it. What few
-  // commands want lies in files of its own.
+  // Start-up is most of the running time of a command, and a good part of a member's: one CommonJS file each, and the code that V8 makes of it
+  // kept beside it. What few commands want lies in files of its own.
   const commonJs = {
     absWorkingDir: top,
     bundle: true,
@@ -87,16 +87,16 @@ export async function buildAll({ types = false } = {}) {
   const apart = {
     name: 'apart',
     setup(b) {
-      b.onResolve({ filter: /^(yaml|ora|cli-table3)$/ }, ({ path }) => ({ path: `./lib/${path}.cjs`, external: true }));
-      b.onResolve({ filter: /^\.\/(offline|certificates)\.ts$/ }, ({ path }) => ({
-        path: `./lib${path.slice(1, -3)}.cjs`,
+      b.onResolve({ filter: /^(yaml|ora|cli-table3|selfsigned)$/ }, ({ path }) => ({ path: `./lib/${path}.cjs`, external: true }));
+      b.onResolve({ filter: /^\.\/(offline|certificates)\.ts$|\/proxy\/run\.ts$/ }, ({ path }) => ({
+        path: `./lib/${path.endsWith('/run.ts') ? 'proxy' : path.slice(2, -3)}.cjs`,
         external: true,
       }));
     },
   };
   await build({
     ...commonJs,
-    entryPoints: ['yaml', 'ora', 'cli-table3'],
+    entryPoints: ['yaml', 'ora', 'cli-table3', 'selfsigned'],
     outdir: join(dist, 'lib'),
     outExtension: { '.js': '.cjs' },
     // What was an ES module gives its default export when it is required, as the bundle that requires it expects.
@@ -104,25 +104,15 @@ export async function buildAll({ types = false } = {}) {
   });
   await build({
     ...commonJs,
-    entryPoints: { offline: join(src, 'commands/util/offline.ts'), certificates: join(src, 'commands/cert/certificates.ts') },
+    entryPoints: {
+      offline: join(src, 'commands/util/offline.ts'),
+      certificates: join(src, 'commands/cert/certificates.ts'),
+      proxy: join(src, 'commands/proxy/run.ts'),
+    },
     outdir: join(dist, 'lib'),
     outExtension: { '.js': '.cjs' },
     banner: { js: bundleUrl },
   });
-  const cli = await build({
-    ...commonJs,
-    write: false,
-    plugins: [apart],
-    entryPoints: [join(src, 'commands/control.ts')],
-    outfile: join(dist, 'cli.cjs'),
-    banner: { js: `'use strict';${bundleUrl}` },
-  });
-  // Its first line names its content: V8 itself would take code of another bundle of the same length.
-  const text = cli.outputFiles[0].text;
-  writeFileSync(join(dist, 'cli.cjs.new'), `//${createHash('sha256').update(text).digest('hex').slice(0, 32)}\n${text}`);
-  renameSync(join(dist, 'cli.cjs.new'), join(dist, 'cli.cjs'));
-  for (const old of readdirSync(dist)) if (/^cli-.*\.cache$/.test(old)) rmSync(join(dist, old), { force: true });
-  execFileSync(process.execPath, [join(top, 'scripts/code-cache.cjs'), join(dist, 'cli.cjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
   // Those of the process, and those that need the server's rooms.
   const workers = ['host/workers', 'workers'].map((d) => join(src, d)).filter((d) => existsSync(d));
   await build({
@@ -134,8 +124,25 @@ export async function buildAll({ types = false } = {}) {
     ),
     outdir: join(dist, 'workers'),
   });
+  for (const old of readdirSync(dist)) if (/^(cli|member)-.*\.cache$/.test(old)) rmSync(join(dist, old), { force: true });
+  const start = { js: `'use strict';${bundleUrl}` };
+  await bundle('cli', { ...commonJs, plugins: [apart], entryPoints: [join(src, 'commands/control.ts')], banner: start });
+  // As its lines stand, since a member's log names them.
+  const lines = { minifyWhitespace: false, minifySyntax: false };
+  await bundle('member', { ...commonJs, ...lines, plugins: [apart], entryPoints: [join(src, 'main.ts')], banner: start });
   if (types) declarations();
   writeFileSync(stamp, '');
+}
+
+/** One CommonJS file, and the compiled code that its first uses leave. */
+async function bundle(name, options) {
+  const file = join(dist, `${name}.cjs`);
+  const { outputFiles } = await build({ ...options, write: false, outfile: file });
+  const { text } = outputFiles[0];
+  // Its first line names its content: V8 itself would take code of another bundle of the same length.
+  writeFileSync(`${file}.new`, `//${createHash('sha256').update(text).digest('hex').slice(0, 32)}\n${text}`);
+  renameSync(`${file}.new`, file);
+  execFileSync(process.execPath, [join(top, 'scripts/code-cache.cjs'), file], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 /** Declarations of the two package entries and of what they refer to, and of nothing else. */

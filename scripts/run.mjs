@@ -1,8 +1,9 @@
 // `npm start`, `npm test` and `npm run cluster`: set up what is missing (dependencies, build), then run in this very process.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const top = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -37,5 +38,5 @@ if (face === 'test') {
   // npm runs scripts in the package's folder; the data directory belongs where the user stands.
   if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
   process.argv = [process.argv[0], join(top, 'bin/tsetcd'), face, ...rest];
-  await import(pathToFileURL(join(top, 'dist/main.js')).href);
+  createRequire(import.meta.url)(join(top, 'bin/tsetcd'));
 }

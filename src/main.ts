@@ -1,24 +1,14 @@
-/** The program's entry: which of the four faces is wanted, by the name it was called with and the first argument. Loads only that face. */
-import { basename } from 'node:path';
+/** What serves: a member, the TCP gateway, the gRPC proxy. Loads only the one that is wanted; `bin/tsetcd` starts it. */
 
-const program = basename(process.argv[1] ?? 'tsetcd').replace(/\.(js|mjs|cjs)$/, '');
-const args = process.argv.slice(2);
-
-async function main(): Promise<void> {
-  if (program !== 'etcdctl' && program !== 'etcdutl' && (args[0] === 'gateway' || args[0] === 'grpc-proxy')) {
+/**
+ * @param program  the name that it was called with, without a folder
+ * @param args  the command line behind the program
+ */
+export async function serve(program: string, args: readonly string[]): Promise<void> {
+  if (args[0] === 'gateway' || args[0] === 'grpc-proxy') {
     const { runProxy } = await import('./commands/proxy/run.ts');
     return runProxy(program, args);
   }
-  if (program === 'etcd') {
-    const { runServer } = await import('./commands/server.ts');
-    return runServer(args);
-  }
-  if (program !== 'etcdctl' && program !== 'etcdutl' && args[0] === 'server') {
-    const { runServer } = await import('./commands/server.ts');
-    return runServer(args.slice(1));
-  }
-  const { runControl } = await import('./commands/control.ts');
-  return runControl(program, args);
+  const { runServer } = await import('./commands/server.ts');
+  return runServer(program === 'etcd' ? args : args.slice(1));
 }
-
-await main();

@@ -169,6 +169,7 @@ describe('tidy', () => {
   it('every file is used', () => {
     const entries = new Set([
       'main.ts',
+      'commands/control.ts',
       'client/index.ts',
       'server/embed.ts',
       // Read by scripts/man-pages.mjs.

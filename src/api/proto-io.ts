@@ -165,6 +165,15 @@ export class Writer {
   }
 }
 
+const words = new DataView(new ArrayBuffer(8));
+
+/** Two 32-bit halves, both unsigned, as one integer: by way of memory, which makes one BigInt where arithmetic makes four. */
+export function uint64Of(high: number, low: number): bigint {
+  words.setUint32(0, high);
+  words.setUint32(4, low);
+  return words.getBigUint64(0);
+}
+
 /** A cursor over one body. All reads are checked against the end of the buffer. */
 export class Reader {
   readonly buf: Uint8Array;
@@ -259,7 +268,7 @@ export class Reader {
       return 0n;
     }
     this.#split64();
-    return this.#hi === 0 ? BigInt(this.#lo) : (BigInt(this.#hi) << 32n) | BigInt(this.#lo);
+    return uint64Of(this.#hi, this.#lo);
   }
 
   bigInt64(): bigint {

@@ -2,7 +2,7 @@
  * The backend as replicated rooms other than mvcc hold it: always the one in use, also after a received snapshot has put another in its place.
  * Not for hot paths: mvcc and consensus hold the backend itself and are told of the change.
  */
-import type { Backend, BucketName } from './storage/backend.ts';
+import type { Backend, BucketName, ShowValue } from './storage/backend.ts';
 
 export type SlottedBackend = Pick<
   Backend,
@@ -34,7 +34,7 @@ export class BackendSlot implements SlottedBackend {
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     return this.current.entries(bucket);
   }
-  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: ShowValue): void {
     this.current.eachValue(bucket, start, show);
   }
   leaseKeys(lease: bigint): Uint8Array[] {

@@ -138,7 +138,7 @@ describe('the packed package in an empty project', () => {
     for (const needed of [
       'bin/tsetcd',
       'bin/load.cjs',
-      'dist/main.js',
+      'dist/member.cjs',
       'dist/client.js',
       'dist/server.js',
       'dist/workers/disk.js',

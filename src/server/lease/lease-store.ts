@@ -8,7 +8,9 @@
  * keepalive costs O(1). On other members leases never end.
  */
 import { Lease as LeaseCodec } from '../../api/gen/leasepb.ts';
+import { Reader } from '../../api/proto-io.ts';
 import { errors, type Status } from '../../api/status.ts';
+import { emptyBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Backend } from '../storage/backend.ts';
 import { LeaseHeap, type HeapItem } from './lease-heap.ts';
@@ -181,9 +183,10 @@ export class LeaseStore implements Lessor {
 
   promote(extendMs: number): void {
     this.#primary = true;
+    const now = this.#clock.mono();
     for (const lease of this.#leases.values()) {
-      this.#refresh(lease, lease.owedTtl * 1000 + extendMs);
-      this.#scheduleCheckpoint(lease);
+      this.#refresh(lease, lease.owedTtl * 1000 + extendMs, now);
+      this.#scheduleCheckpoint(lease, now);
     }
     if (this.#leases.size >= spreadFrom) this.#spread(extendMs);
   }
@@ -238,30 +241,43 @@ export class LeaseStore implements Lessor {
     const wasPrimary = this.#primary;
     if (wasPrimary) this.demote();
     const leases = this.#leases;
+    // By hand: a store may hold hundreds of thousands, and a member that starts waits for all of them.
+    let reader = new Reader(emptyBytes);
     this.#backend.eachValue(
       'lease',
       () => leases.clear(),
-      (value) => {
-        const { ID, TTL, RemainingTTL } = LeaseCodec.decode(value);
-        leases.set(ID, new HeldLease(ID, Math.max(TTL, this.#minTtl), RemainingTTL));
+      (bytes, from, to) => {
+        if (reader.buf !== bytes) reader = new Reader(bytes);
+        reader.pos = from;
+        let id = 0n;
+        let ttl = 0;
+        let remainingTtl = 0;
+        while (reader.pos < to) {
+          const tag = reader.varint32();
+          if (tag === 8) id = reader.bigInt64();
+          else if (tag === 16) ttl = reader.int64();
+          else if (tag === 24) remainingTtl = reader.int64();
+          else reader.skip(tag);
+        }
+        leases.set(id, new HeldLease(id, Math.max(ttl, this.#minTtl), remainingTtl));
       },
     );
     if (wasPrimary) this.promote(0);
   }
 
   /** Moves the end to `ms` from now. */
-  #refresh(lease: HeldLease, ms: number): void {
-    lease.endsAt = this.#clock.mono() + ms;
+  #refresh(lease: HeldLease, ms: number, now = this.#clock.mono()): void {
+    lease.endsAt = now + ms;
     lease.turn = ++this.#turn;
     // The item may lie before the end, never behind it.
     if (lease.heapIndex < 0 || lease.wakeAt > lease.endsAt) this.#ends.set(lease, lease.endsAt);
   }
 
-  #scheduleCheckpoint(lease: HeldLease): void {
+  #scheduleCheckpoint(lease: HeldLease, now?: number): void {
     const interval = this.#checkpointIntervalMs;
     if (interval === undefined || lease.owedTtl * 1000 <= interval || lease.checkpoint !== undefined) return;
     lease.checkpoint = { lease, wakeAt: 0, heapIndex: -1 };
-    this.#checkpoints.set(lease.checkpoint, this.#clock.mono() + interval);
+    this.#checkpoints.set(lease.checkpoint, (now ?? this.#clock.mono()) + interval);
   }
 
   /**
@@ -287,7 +303,7 @@ export class LeaseStore implements Lessor {
       // A lease that lies some way into the window is pushed by so much less.
       const delay = (1000 * ends) / spreadPerSecond - (left - base);
       next = base + delay;
-      this.#refresh(lease, lease.owedTtl * 1000 + delay + extendMs);
+      this.#refresh(lease, lease.owedTtl * 1000 + delay + extendMs, now);
     }
   }
 

@@ -64,6 +64,9 @@ export interface RowScan {
   close(): void;
 }
 
+/** Takes the value in `bytes[from, to)`, which is lent until it returns. */
+export type ShowValue = (bytes: Uint8Array, from: number, to: number) => void;
+
 export interface Backend {
   /** Raft position that the content reflects. */
   readonly consistentIndex: number;
@@ -112,9 +115,8 @@ export interface Backend {
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined;
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void;
   delete(bucket: BucketName, key: Uint8Array): void;
-  /** Sorted by key. */
-  /** Shows every value of a bucket, in the order of keys. What is shown is only lent, until `show` returns; it may start over from the first. */
-  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void;
+  /** Shows every value of a bucket, in the order of keys; it may start over from the first. */
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: ShowValue): void;
   entries(bucket: BucketName): [Uint8Array, Uint8Array][];
 
   // Durability.

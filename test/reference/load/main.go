@@ -5,11 +5,16 @@
 //	load -endpoints E journal -clients 8     one line "KEY VALUE REVISION" for every acknowledged put, until standard input closes
 //	load -endpoints E bigrange -keys N       one range of N keys, 5 times
 //	load -endpoints E txn -total N -clients C -conns K    4-operation transactions: 2 puts, 1 range, 1 delete
+//	load -endpoints E watch-latency -total N -rate R      one client's puts, from the call to the event at a watcher on another connection
+//
+// With -cacert FILE over TLS.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
@@ -27,7 +32,21 @@ import (
 
 var (
 	endpoints = flag.String("endpoints", "127.0.0.1:2379", "comma separated")
+	cacert    = flag.String("cacert", "", "authority of the members' certificates")
 )
+
+func tlsConfig() *tls.Config {
+	if *cacert == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(*cacert)
+	if err != nil {
+		fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool}
+}
 
 func dial(n int) []*clientv3.Client {
 	out := make([]*clientv3.Client, n)
@@ -36,6 +55,7 @@ func dial(n int) []*clientv3.Client {
 			Endpoints:          strings.Split(*endpoints, ","),
 			DialTimeout:        5 * time.Second,
 			MaxCallRecvMsgSize: 1 << 30,
+			TLS:                tlsConfig(),
 		})
 		if err != nil {
 			fatal(err)
@@ -66,6 +86,7 @@ func main() {
 	clients := fs.Int("clients", 8, "")
 	conns := fs.Int("conns", 1, "")
 	total := fs.Int("total", 10000, "")
+	rate := fs.Int("rate", 500, "calls a second")
 	_ = fs.Parse(args[1:])
 	start := time.Now()
 	switch args[0] {
@@ -80,6 +101,8 @@ func main() {
 		bigrange(int64(*keys))
 	case "txn":
 		txns(*total, *clients, *conns)
+	case "watch-latency":
+		watchLatency(*total, *rate)
 	default:
 		fatal(fmt.Errorf("unknown load %q", args[0]))
 	}
@@ -229,10 +252,59 @@ func txns(total, clients, conns int) {
 	}
 	wg.Wait()
 	took := time.Since(start).Seconds()
+	report(lat, took, clients)
+}
+
+// Report prints rate and percentiles as etcd's benchmark tool does.
+func report(latencies [][]float64, took float64, clients int) {
 	var all []float64
-	for _, l := range lat {
+	for _, l := range latencies {
 		all = append(all, l...)
 	}
 	sort.Float64s(all)
-	fmt.Printf("Requests/sec: %.1f\nAverage: %.6f\n50%% in %.6f secs.\n99%% in %.6f secs.\n", float64(total)/took, took/float64(total)*float64(clients), all[len(all)/2], all[len(all)*99/100])
+	n := float64(len(all))
+	fmt.Printf("Requests/sec: %.1f\nAverage: %.6f\n50%% in %.6f secs.\n99%% in %.6f secs.\n", n/took, took/n*float64(clients), all[len(all)/2], all[len(all)*99/100])
+}
+
+func watchLatency(total, rate int) {
+	cs := dial(2)
+	started := make([]time.Time, total)
+	lat := make([]float64, 0, total)
+	events := cs[1].Watch(clientv3.WithRequireLeader(context.Background()), "latency/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	<-events
+	done := make(chan struct{})
+	var mu sync.Mutex
+	go func() {
+		defer close(done)
+		for r := range events {
+			if r.Err() != nil {
+				fatal(r.Err())
+			}
+			now := time.Now()
+			mu.Lock()
+			for range r.Events {
+				lat = append(lat, now.Sub(started[len(lat)]).Seconds())
+			}
+			n := len(lat)
+			mu.Unlock()
+			if n == total {
+				return
+			}
+		}
+	}()
+	val := strings.Repeat("v", 256)
+	begun := time.Now()
+	for i := 0; i < total; i++ {
+		if due := begun.Add(time.Duration(i) * time.Second / time.Duration(rate)); time.Until(due) > 0 {
+			time.Sleep(time.Until(due))
+		}
+		mu.Lock()
+		started[i] = time.Now()
+		mu.Unlock()
+		if _, err := cs[0].Put(context.Background(), fmt.Sprintf("latency/%d", i%100), val); err != nil {
+			fatal(err)
+		}
+	}
+	<-done
+	report([][]float64{lat}, time.Since(begun).Seconds(), 1)
 }

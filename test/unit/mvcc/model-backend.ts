@@ -19,6 +19,7 @@ import type {
   RowScan,
   Version,
   VersionCursor,
+  ShowValue,
 } from '../../../src/server/storage/backend.ts';
 
 interface ModelRow extends Row {
@@ -272,9 +273,9 @@ export class ModelBackend implements Backend {
     this.#buckets.get(bucket)?.delete(text);
   }
 
-  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: ShowValue): void {
     start();
-    for (const [, value] of this.entries(bucket)) show(value);
+    for (const [, value] of this.entries(bucket)) show(value, 0, value.length);
   }
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {
     const all = [...(this.#buckets.get(bucket) ?? [])].map(([k, v]): [Uint8Array, Uint8Array] => [fromLatin1(k), v]);

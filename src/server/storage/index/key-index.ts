@@ -6,7 +6,7 @@
  */
 import { compareBytes, copyBytes, emptyBytes, equalBytes } from '../../../base/bytes.ts';
 import { invariant } from '../../../base/invariant.ts';
-import type { BucketName, KeyRange, Revision, Version, VersionCursor } from '../backend.ts';
+import type { BucketName, KeyRange, Revision, ShowValue, Version, VersionCursor } from '../backend.ts';
 import { bucketNames } from '../backend.ts';
 import { cellFlag, revisionMax, subMax } from './page-format.ts';
 import type { PageStore } from './page-store.ts';
@@ -215,12 +215,12 @@ export class KeyIndex {
     return former;
   }
 
-  /** Shows the values of a bucket in order; each is lent until `show` returns. */
-  eachValue(bucket: BucketName, show: (value: Uint8Array) => void): void {
+  /** Shows the values of a bucket in order. */
+  eachValue(bucket: BucketName, show: ShowValue): void {
     const number = bucketNumber(bucket);
     const end = Buffer.from([number + 1]);
     const t = this.#buckets;
-    for (let more = t.seek(bucketKey(number, emptyBytes), 0, 0); more && t.compareKey(end) < 0; more = t.step()) show(t.lentValue());
+    for (let more = t.seek(bucketKey(number, emptyBytes), 0, 0); more && t.compareKey(end) < 0; more = t.step()) t.lendValue(show);
   }
 
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {

@@ -27,6 +27,7 @@ import {
 } from './page-format.ts';
 import { frameBase, frameChunk } from './page-store.ts';
 import type { PageStore } from './page-store.ts';
+import type { ShowValue } from '../backend.ts';
 
 /** 2^48 cells over pages of at least two cells: deeper is a bug. */
 const depthMax = 48;
@@ -195,10 +196,15 @@ export class Tree {
     else this.bytes.copy(out, 0, at, at + out.length);
     return out;
   }
-  /** The payload, lent until the tree is used again. */
-  lentValue(): Uint8Array {
-    if (this.flags & cellFlag.longPayload) return this.value();
-    return this.bytes.subarray(this.payload, this.payload + this.payloadBytes);
+  /** Shows the payload where it lies, or a copy of a long one. */
+  lendValue(show: ShowValue): void {
+    const at = this.payload;
+    if ((this.flags & cellFlag.longPayload) === 0) {
+      show(this.bytes, at, at + this.payloadBytes);
+      return;
+    }
+    const value = this.value();
+    show(value, 0, value.length);
   }
   /** The key of the cell against another: negative, 0, positive. */
   compareKey(key: Uint8Array): number {

@@ -13,7 +13,7 @@ import { failpoint, failpointThen } from '../../../base/failpoint.ts';
 import { invariant } from '../../../base/invariant.ts';
 import type { Log } from '../../../base/log.ts';
 import type { ConfState } from '../../../raft/types.ts';
-import type { Backend, BackendOptions, BackendView, BucketName, KeyRange, Revision, RowScan, Version, VersionCursor } from '../backend.ts';
+import type { Backend, BackendOptions, BackendView, BucketName, KeyRange, Revision, RowScan, ShowValue, Version, VersionCursor } from '../backend.ts';
 import { bucketNames, CorruptError } from '../backend.ts';
 import type { RowGather } from '../row-gather.ts';
 import type { IndexVersion } from '../index/key-index.ts';
@@ -417,7 +417,7 @@ export class LogBackend implements Backend {
     this.#change(bucketNumber(bucket), copyBytes(key), undefined);
   }
 
-  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: (value: Uint8Array) => void): void {
+  eachValue(bucket: Exclude<BucketName, 'meta'>, start: () => void, show: ShowValue): void {
     start();
     try {
       this.#index.eachValue(bucket, show);

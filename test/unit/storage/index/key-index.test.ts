@@ -209,7 +209,7 @@ describe('key index', () => {
       const wanted = image.map(([k, v]) => [Buffer.from(k.subarray(1)), v]);
       expect(index.entries(bucketNames[bucket] as BucketName)).toEqual(wanted);
       const values: Uint8Array[] = [];
-      index.eachValue(bucketNames[bucket] as BucketName, (v) => values.push(Buffer.from(v)));
+      index.eachValue(bucketNames[bucket] as BucketName, (bytes, from, to) => values.push(Buffer.from(bytes.subarray(from, to))));
       expect(values).toEqual(wanted.map(([, v]) => v));
       index.verify();
     }
