@@ -47,8 +47,7 @@ async function load(members, ops, name, argv) {
 }
 
 /** etcd's own load generator. */
-const bench = (members, ops, ...argv) =>
-  load(members, ops, 'benchmark', [argv[0], '--precise', ...members.toolFlags, ...argv.slice(1)]);
+const bench = (members, ops, ...argv) => load(members, ops, 'benchmark', [argv[0], '--precise', ...members.toolFlags, ...argv.slice(1)]);
 /** Ours: test/reference/load. */
 const ours = (members, ops, ...argv) => load(members, ops, 'load', [...members.toolFlags, ...argv]);
 const etcdctl = (members, ...argv) => tool('etcdctl', [...members.toolFlags, ...argv]);

@@ -112,7 +112,7 @@ export class KeyIndex {
     const t = this.#keys;
     let delta = tombstone ? 0 : 1;
     let formerLease = 0n;
-    if (t.seekInsert(key, main, sub)) {
+    if (t.stayForNewer(key, main, sub) || t.seekInsert(key, main, sub)) {
       if (t.compareKey(key) === 0) {
         const flags = t.flags;
         invariant((flags & cellFlag.newest) !== 0 && (t.main < main || (t.main === main && t.sub < sub)), 'revisions of a key go up', {

@@ -58,6 +58,8 @@ export class Tree {
   view: DataView;
   cell = 0;
   #base = 0;
+  /** `mutations` when the place was found by going down. */
+  #placeMutations = -1;
 
   readonly #scratch = Buffer.allocUnsafeSlow(2048);
   readonly #page = Buffer.allocUnsafeSlow(pageBytes);
@@ -124,6 +126,7 @@ export class Tree {
 
   /** Goes back to a place found before, when nothing changed since; the page may have been dropped from memory in between. */
   resume(leaf: number, index: number): void {
+    this.#placeMutations = -1;
     this.#store.beginOp();
     this.#enterLeaf(leaf);
     this.index = index;
@@ -216,6 +219,21 @@ export class Tree {
     this.#touchLeaf();
     this.bytes[this.cell] = flags;
     if (delta !== 0) this.#addCount(delta);
+  }
+
+  /**
+   * Goes to where a version newer than all of `key` belongs, when the place is still at the newest of them, as the last `seek` left it; false
+   * when it is not. A put looks its key up and then appends to it: this saves the second way down.
+   */
+  stayForNewer(key: Uint8Array, main: number, sub: number): boolean {
+    if (this.#placeMutations !== this.mutations || this.index >= this.#count) return false;
+    const store = this.#store;
+    store.beginOp();
+    for (let i = 0; i < this.#depth; i++) store.fetch(this.#pathPage[i] as number);
+    this.#enterLeaf(this.leaf);
+    this.#aim();
+    if ((this.flags & cellFlag.newest) === 0 || this.compareKey(key) !== 0) return false;
+    return this.main < main || (this.main === main && this.sub < sub);
   }
 
   /** Goes to where (key, main, sub) belongs, for `insertHere`. True when a cell is at the place in the same page. */
@@ -411,6 +429,7 @@ export class Tree {
         }
       }
       if (leaf) {
+        this.#placeMutations = this.mutations;
         this.leaf = id;
         this.index = lo;
         this.#count = count;

@@ -13,7 +13,18 @@ import { failpoint, failpointThen } from '../../../base/failpoint.ts';
 import { invariant } from '../../../base/invariant.ts';
 import type { Log } from '../../../base/log.ts';
 import type { ConfState } from '../../../raft/types.ts';
-import type { Backend, BackendOptions, BackendView, BucketName, KeyRange, Revision, RowScan, ShowValue, Version, VersionCursor } from '../backend.ts';
+import type {
+  Backend,
+  BackendOptions,
+  BackendView,
+  BucketName,
+  KeyRange,
+  Revision,
+  RowScan,
+  ShowValue,
+  Version,
+  VersionCursor,
+} from '../backend.ts';
 import { bucketNames, CorruptError } from '../backend.ts';
 import type { RowGather } from '../row-gather.ts';
 import type { IndexVersion } from '../index/key-index.ts';

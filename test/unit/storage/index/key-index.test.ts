@@ -36,6 +36,15 @@ describe('key index', () => {
       for (let i = 0; i < total; i++) {
         const key = keyAt(i);
         main++;
+        // What was looked at before leaves the place somewhere: at this key, at another, in the middle of a range.
+        const before = random.u32() % 5;
+        if (before === 0) index.latest(key);
+        else if (before === 1) index.latest(keyAt(i + 1));
+        else if (before === 2) index.visible(key, main >> 1);
+        else if (before === 3) {
+          const cursor = index.cursor({ key, end: none }, Infinity, random.u32() % 2 === 0);
+          for (let n = random.u32() % 80; n > 0 && cursor.next(); n--);
+        }
         index.append(key, main, 0, false, 1, main * 10, 40, 0n);
         const name = key.latin1Slice();
         model.set(name, [...(model.get(name) ?? []), main]);
