@@ -66,6 +66,7 @@ for (const [name, workload] of Object.entries(workloadsFor(count))) {
   for (let round = 0; round < (workload.once ? 1 : rounds); round++)
     // In turn, so that a drift of the machine meets both alike.
     for (const kind of kinds) {
+      if ((workload.only ?? kind) !== kind) continue;
       const figures = await measure(name, workload, kind);
       if (figures !== undefined) runs[kind].push(figures);
     }
@@ -74,8 +75,10 @@ for (const [name, workload] of Object.entries(workloadsFor(count))) {
   for (const field of new Set(kinds.flatMap((k) => runs[k].flatMap((r) => Object.keys(r))))) {
     const cells = kinds.map((k) => spread(runs[k], field));
     if (cells.every((c) => c.text === '-')) continue;
-    const ratio = cells.length === 2 ? `   ratio ${(cells[1].mid / cells[0].mid).toFixed(2)}` : '';
-    console.log(`  ${field.padEnd(18)} ${kinds.map((k, i) => `${k} ${cells[i].text}`).join('   ')}${ratio}`);
+    const ratio = cells.length === 2 && workload.only === undefined ? `   ratio ${(cells[1].mid / cells[0].mid).toFixed(2)}` : '';
+    console.log(
+      `  ${field.padEnd(18)} ${kinds.flatMap((k, i) => (cells[i].text === '-' ? [] : [`${k} ${cells[i].text}`])).join('   ')}${ratio}`,
+    );
   }
 }
 if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(results, undefined, 1));

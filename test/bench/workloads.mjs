@@ -129,6 +129,15 @@ export function workloadsFor(count) {
     'tls-range-linear-1000': { tls: true, setup: oneKey, run: (m) => range(m, many) },
     'tls-range-serial-1000': { tls: true, setup: oneKey, run: (m) => range(m, many, '--consistency=s') },
     'three-put-1000': { members: 3, warm: (m) => put(m, count(50_000), 1000, 100), run: (m) => put(m, many, 1000, 100) },
+    // Puts by 1000 callers inside the process, no network (in-process.mjs).
+    'in-process': {
+      bare: true,
+      only: 'tsetcd',
+      run(m) {
+        const words = [join(top, 'test/bench/in-process.mjs'), join(m.dir, 'data'), String(count(500_000)), '1000'];
+        return JSON.parse(execFileSync(process.execPath, words).toString());
+      },
+    },
     // A Kubernetes control plane: pods by transactions, watchers that list by RangeStream and follow, leases, compaction (test/reference/kubeload).
     kubernetes: {
       once: true,
