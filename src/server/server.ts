@@ -692,13 +692,15 @@ const noPeers: HttpHandler = (_request, response) => {
 
 function wireLimits(config: ServerConfig, figures?: ProcessFigures): WireLimits {
   const descriptors = figures?.maxFds() ?? 0;
+  // etcd's default is no limit at all; ours stands in its place until somebody asks for another.
+  const streams = config.maxConcurrentStreams === 4294967295 ? defaultWireLimits.concurrentStreamsMax : config.maxConcurrentStreams;
   return {
     ...defaultWireLimits,
+    concurrentStreamsMax: streams,
+    streamsMax: Math.max(defaultWireLimits.streamsMax, streams),
     connectionsMax: connectionsFor(descriptors),
     recvMessageBytesMax: config.maxRequestBytes + 512 * 1024,
     httpBodyBytesMax: config.maxRequestBytes + 512 * 1024,
-    // etcd's default is no limit at all; ours stands in its place until somebody asks for another.
-    concurrentStreamsMax: config.maxConcurrentStreams === 4294967295 ? defaultWireLimits.concurrentStreamsMax : config.maxConcurrentStreams,
     keepaliveMinMs: config.grpcKeepaliveMinMs,
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMs <= 0 ? Infinity : config.grpcKeepaliveIntervalMs,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs <= 0 ? Infinity : config.grpcKeepaliveTimeoutMs,

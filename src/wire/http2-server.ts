@@ -132,10 +132,19 @@ class Session {
   }
 
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
-    this.#open++;
-    this.#keepalive.activity(this.#options.grpc.clock.mono());
+    const { grpc } = this.#options;
+    this.#keepalive.activity(grpc.clock.mono());
     stream.on('error', () => {});
-    stream.on('close', () => this.#open--);
+    if (!grpc.admits(this.#open)) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    this.#open++;
+    grpc.openStreams++;
+    stream.on('close', () => {
+      this.#open--;
+      grpc.openStreams--;
+    });
     const fields = raw.length > 0 ? fieldsOfRaw(raw) : fieldsOf(headers);
     const method = headers[':method'] ?? '';
     const path = headers[':path'] ?? '';

@@ -7,6 +7,12 @@ export interface WireLimits {
   readonly sendMessageBytesMax: number;
   /** Open streams of one connection; further ones are refused. etcd's default is 2^32 − 1, which lets one client hold any amount of memory. */
   readonly concurrentStreamsMax: number;
+  /**
+   * Open streams of all connections together. Above it a connection may open no more than the second number: many that hold what they may then
+   * shut nobody out. A stream costs about 0.3 KiB, a watch on it another 1.
+   */
+  readonly streamsMax: number;
+  readonly concurrentStreamsWhenFull: number;
   /** Connections of one listener, all kinds together; further ones are closed at once. */
   readonly connectionsMax: number;
   /** TLS handshakes that have not finished, overall and of one address: they cost memory before anyone is known. */
@@ -60,6 +66,8 @@ export const defaultWireLimits: WireLimits = {
   recvMessageBytesMax: 1_572_864 + 524_288,
   sendMessageBytesMax: 2_147_483_647,
   concurrentStreamsMax: 10_000,
+  streamsMax: 50_000,
+  concurrentStreamsWhenFull: 100,
   connectionsMax: 20_000,
   handshakesMax: 2_000,
   handshakesPerAddressMax: 1_000,

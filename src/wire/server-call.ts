@@ -94,6 +94,8 @@ export class GrpcServer {
   readonly #onHandlerError: (error: unknown) => void;
   /** Calls that have begun and not ended. */
   openCalls = 0;
+  /** Streams of all connections, calls or not. */
+  openStreams = 0;
 
   constructor(options: GrpcServerOptions) {
     this.limits = options.limits;
@@ -161,6 +163,12 @@ export class GrpcServer {
     const service = path.slice(1, cut);
     if (!this.#services.has(service)) return `unknown service ${service}`;
     return `unknown method ${path.slice(cut + 1)} for service ${service}`;
+  }
+
+  /** Whether a connection that has so many streams open may open another one; the peer is told that it may try again (REFUSED_STREAM). */
+  admits(openStreams: number): boolean {
+    const { concurrentStreamsMax, concurrentStreamsWhenFull, streamsMax } = this.limits;
+    return openStreams < concurrentStreamsMax && (this.openStreams < streamsMax || openStreams < concurrentStreamsWhenFull);
   }
 
   handlerError(error: unknown): void {

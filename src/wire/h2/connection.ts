@@ -259,8 +259,8 @@ export class Connection {
   #sweepStream(stream: NativeStream, nowMs: number): void {
     const { limits } = this;
     if (!stream.remoteClosed && nowMs - stream.startedMs > limits.bodyMs) {
-      const { call } = stream;
-      if (call === undefined ? stream.head.contentLength !== 0 && stream.localClosed : !call.method.requestStream) {
+      const method = stream.head.call?.entry?.method;
+      if (method === undefined ? stream.head.contentLength !== 0 && stream.localClosed : !method.requestStream) {
         this.resetStream(stream, stream.localClosed ? ErrorCode.noError : ErrorCode.cancel);
         return;
       }
@@ -287,6 +287,7 @@ export class Connection {
 
   #abortStreams(): void {
     for (const stream of this.#streams.values()) stream.abort();
+    this.host.grpc.openStreams -= this.#streams.size;
     this.#streams.clear();
     this.#sendList = [];
     this.#sendAt = 0;
@@ -591,13 +592,15 @@ export class Connection {
       this.#resetId(id, ErrorCode.protocolError);
       return;
     }
-    if (this.#streams.size >= this.limits.concurrentStreamsMax || id > this.#goawayLast) {
+    const { grpc } = this.host;
+    if (id > this.#goawayLast || !grpc.admits(this.#streams.size)) {
       this.#chargeReset();
       this.#resetId(id, ErrorCode.refusedStream);
       return;
     }
     const stream = new NativeStream(id, this, head, timeoutMs, this.#peerInitialWindow, this.limits.streamWindowBytes, this.nowMs);
     this.#streams.set(id, stream);
+    grpc.openStreams++;
     if (endStream) stream.remoteClosed = true;
     const defer = this.#queuedBytes > this.limits.connectionHighWaterBytes;
     if (defer) this.#deferred.push(stream);
@@ -811,6 +814,7 @@ export class Connection {
 
   #forget(stream: NativeStream): void {
     if (!this.#streams.delete(stream.id)) return;
+    this.host.grpc.openStreams--;
     if (stream.queuedBytes > 0) this.queued(-stream.queuedBytes);
   }
 

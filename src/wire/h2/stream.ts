@@ -37,7 +37,7 @@ export class NativeStream implements CallCarrier {
   localClosed = false;
   headersSent = false;
   /** Framed for gRPC, not yet for HTTP/2: one piece after the other, from `#queueAt` on. */
-  readonly #queue: Uint8Array[] = [];
+  #queue: Uint8Array[] = noQueue;
   #queueAt = 0;
   queuedBytes = 0;
   /** In the connection's list of streams that have something to send. */
@@ -104,8 +104,22 @@ export class NativeStream implements CallCarrier {
       this.sendStatus(call.refusal);
       return;
     }
-    this.call = new ServerCall(this.connection.host.grpc, call, this, this.connection.peer, this.startedMs, this.timeoutMs);
-    this.call.start();
+    // A call of one message begins with its body: headers alone cost their stream and no more, and as in grpc-go they are no call yet.
+    if (call.entry?.unary === undefined || this.timeoutMs !== Infinity) this.#beginCall(call);
+  }
+
+  #beginCall(head: CallHead): ServerCall {
+    const call = new ServerCall(this.connection.host.grpc, head, this, this.connection.peer, this.startedMs, this.timeoutMs);
+    this.call = call;
+    call.start();
+    return call;
+  }
+
+  /** The call of this stream, begun now when only its headers had come; undefined for HTTP, and where it was refused. */
+  #ownCall(): ServerCall | undefined {
+    if (this.call !== undefined) return this.call;
+    const head = this.head.call;
+    return head?.entry === undefined ? undefined : this.#beginCall(head);
   }
 
   /** A DATA frame's content; `flowBytes` is what it took of the windows, padding included. False when it breaks `content-length`. */
@@ -140,18 +154,21 @@ export class NativeStream implements CallCarrier {
   }
 
   #deliver(chunk: Uint8Array): void {
-    if (this.call !== undefined) this.call.data(chunk);
+    const call = this.#ownCall();
+    if (call !== undefined) call.data(chunk);
     else this.exchange?.data(chunk);
   }
 
   #deliverEnd(): void {
-    if (this.call !== undefined) this.call.halfClose();
+    const call = this.#ownCall();
+    if (call !== undefined) call.halfClose();
     else this.exchange?.dataEnd();
   }
 
   /** Reset by either side, or the connection is gone. */
   abort(): void {
-    this.#queue.length = 0;
+    this.#queue = noQueue;
+    this.#queueAt = 0;
     this.queuedBytes = 0;
     this.#deferred = undefined;
     this.#heldEnd?.cancel();
@@ -311,6 +328,7 @@ export class NativeStream implements CallCarrier {
 
   #enqueue(chunk: Uint8Array): void {
     if (this.queuedBytes === 0) this.progressMs = this.connection.nowMs;
+    if (this.#queue === noQueue) this.#queue = [];
     this.#queue.push(chunk);
     this.queuedBytes += chunk.length;
     this.connection.queued(chunk.length);
@@ -383,6 +401,8 @@ export class NativeStream implements CallCarrier {
 
 const okStatus: Status = { code: 0, message: '' };
 const emptyPiece = new Uint8Array(0);
+/** Of all streams that have never had to wait: nothing is put into it. */
+const noQueue: Uint8Array[] = [];
 
 function putMessagePrefix(b: Buffer, at: number, bytes: number, compressed: boolean): void {
   b[at] = compressed ? 1 : 0;

@@ -61,6 +61,7 @@ describe('native connection', () => {
     binding.close();
     grpc.close();
     expect(grpc.openCalls).toBe(0);
+    expect(grpc.openStreams).toBe(0);
     expect(binding.connections).toBe(0);
     expect(errors).toEqual([]);
   });
@@ -199,6 +200,47 @@ describe('native connection', () => {
     const frames = socket.take();
     expect([7, 9].map((id) => reset(frames, id))).toEqual([7, 7]);
     expect(seen.calls.length).toBe(3);
+  });
+
+  it('S-070: caps the streams of all connections, and leaves some to each', () => {
+    open({ streamsMax: 6, concurrentStreamsWhenFull: 2 });
+    const other = new FakeSocket();
+    binding.accept(other.duplex, undefined, { address: 'y', commonName: undefined, viaGateway: false }, false);
+    const fromOther = (...frames: Buffer[]): void => void other.emit('data', Buffer.concat(frames));
+    fromOther(preface, frame(SETTINGS, 0, 0));
+    other.take();
+    for (let id = 1; id <= 13; id += 2) send(headers(id, END_HEADERS));
+    expect(socket.take().map((f) => [f.type, f.id])).toEqual([[RST, 13]]);
+    // What one holds shuts nobody out; it may try again later, by REFUSED_STREAM.
+    fromOther(call(1, 'hang:1'), call(3, 'abc'), call(5, 'hang:5'), call(7, 'hang:7'));
+    const frames = other.take();
+    expect(frames.filter((f) => f.id === 3).length).toBe(3);
+    expect(frames.filter((f) => f.type === RST).map((f) => [f.id, f.payload.readUInt32BE(0)])).toEqual([[7, 7]]);
+    expect(grpc.openStreams).toBe(8);
+    for (const id of [1, 3, 5]) send(frame(RST, 0, id, u32(8)));
+    fromOther(call(9, 'hang:9'), call(11, 'abc'));
+    expect(other.take().map((f) => [f.type, f.id])).toEqual([[RST, 11]]);
+    socket.emit('close');
+    expect(grpc.openStreams).toBe(3);
+    fromOther(call(13, 'abc'));
+    expect(other.take().length).toBe(3);
+  });
+
+  it('begins a call of one message with its body', async () => {
+    send(headers(1, END_HEADERS), headers(3, END_HEADERS));
+    expect(grpc.openCalls).toBe(0);
+    send(frame(DATA, END_STREAM, 1, ask('abc')), frame(DATA, END_STREAM, 3));
+    expect(socket.take().map((f) => [f.type, f.id])).toEqual([
+      [HEADERS, 1],
+      [DATA, 1],
+      [HEADERS, 1],
+      [HEADERS, 3],
+    ]);
+    // One that never comes is not waited for.
+    send(headers(5, END_HEADERS));
+    for (let i = 0; i < 62; i++) clock.advance(1_000);
+    await tick();
+    expect(reset(socket.take(), 5)).toBe(8);
   });
 
   it.each([
