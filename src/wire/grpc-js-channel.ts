@@ -15,11 +15,11 @@ import { DecodeError, type Codec, type Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
 import { asBuffer } from '../base/bytes.ts';
 import type { CallOptions, Channel, ClientStream } from './channel.ts';
+import { OpenCalls } from './open-calls.ts';
 import {
   canceledStatus,
   closedStatus,
   deadlineStatus,
-  drainingStatus,
   hostPort,
   receiveTooLarge,
   sendTooLarge,
@@ -43,11 +43,8 @@ class GrpcJsChannel implements Channel {
   readonly endpoint: string;
   readonly #client: Client;
   readonly #options: ChannelOptions;
-  readonly #open = new Set<{ cancel(): void }>();
+  readonly #open = new OpenCalls(() => this.close());
   #connecting: Promise<void> | undefined;
-  #closed = false;
-  /** Set: no new calls; told when the last is over. */
-  #drained: (() => void) | undefined;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
@@ -81,8 +78,10 @@ class GrpcJsChannel implements Channel {
     if (body.length > this.#options.sendBytesMax) throw new RpcError(sendTooLarge(body.length, this.#options.sendBytesMax));
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
     if (options.signal?.aborted === true) throw new RpcError(canceledStatus, { unsent: true });
+    const { refusal } = this.#open;
+    if (refusal !== undefined) throw new RpcError(refusal, { unsent: true });
     if (!this.ready) await this.#connect(deadline, options.signal);
-    if (this.#closed) throw new RpcError(this.#gone, { unsent: true });
+    if (this.#open.closed) throw new RpcError(closedStatus, { unsent: true });
     return new Promise<Res>((resolve, reject) => {
       let canceled = false;
       const call = this.#client.makeUnaryRequest(
@@ -93,9 +92,9 @@ class GrpcJsChannel implements Channel {
         metadataOf(options),
         deadline === Infinity ? {} : { deadline },
         (error, response) => {
-          this.#forget(handle);
+          this.#open.forget(handle);
           options.signal?.removeEventListener('abort', abort);
-          if (error !== null) reject(new RpcError(localStatus(error, canceled, this.#closed, deadline), { cause: error }));
+          if (error !== null) reject(new RpcError(localStatus(error, canceled, this.#open.closed, deadline), { cause: error }));
           else if (response instanceof RpcError) reject(response);
           else resolve(response as Res);
         },
@@ -104,18 +103,19 @@ class GrpcJsChannel implements Channel {
         canceled = true;
         call.cancel();
       };
-      const handle = { cancel: abort };
+      const handle = { closed: abort };
       this.#open.add(handle);
       options.signal?.addEventListener('abort', abort);
     });
   }
 
   stream<Req, Res>(method: MethodDef<Req, Res>, options: CallOptions = {}): ClientStream<Req, Res> {
-    const stream = new GrpcJsStream<Req, Res>(method, this.#options.sendBytesMax, () => this.#forget(stream));
+    const stream = new GrpcJsStream<Req, Res>(method, this.#options.sendBytesMax, () => this.#open.forget(stream));
     this.#open.add(stream);
     const deadline = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
-    if (options.signal?.aborted === true) {
-      stream.failSoon(canceledStatus);
+    const refusal = options.signal?.aborted === true ? canceledStatus : this.#open.refusal;
+    if (refusal !== undefined) {
+      stream.failSoon(refusal);
       return stream;
     }
     const abort = (): void => stream.cancel();
@@ -131,7 +131,7 @@ class GrpcJsChannel implements Channel {
         deadline === Infinity ? {} : { deadline },
       );
       stream.attach(call as ClientDuplexStream<Buffer, Res | RpcError>, (status, canceled) =>
-        localStatus(status, canceled, this.#closed, deadline),
+        localStatus(status, canceled, this.#open.closed, deadline),
       );
     };
     if (this.ready) open();
@@ -144,35 +144,17 @@ class GrpcJsChannel implements Channel {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const call of [...this.#open]) call.cancel();
+    if (!this.#open.end()) return;
     this.#client.close();
   }
 
   drain(done: () => void): void {
-    this.#drained = done;
-    this.#closeIfDrained();
-  }
-
-  get #gone(): Status {
-    return this.#drained === undefined ? closedStatus : drainingStatus;
-  }
-
-  #forget(call: { cancel(): void }): void {
-    this.#open.delete(call);
-    this.#closeIfDrained();
-  }
-
-  #closeIfDrained(): void {
-    if (this.#drained === undefined || this.#closed || this.#open.size > 0) return;
-    this.close();
-    this.#drained();
+    this.#open.drain(done);
   }
 
   /** Asking also has a connection made that was lost while nothing was under way. */
   get ready(): boolean {
-    return !this.#closed && this.#client.getChannel().getConnectivityState(true) === connectivityState.READY;
+    return !this.#open.closed && this.#client.getChannel().getConnectivityState(true) === connectivityState.READY;
   }
 
   connect(): Promise<void> {
@@ -184,7 +166,7 @@ class GrpcJsChannel implements Channel {
 
   /** @throws RpcError  unsent: Unavailable, DeadlineExceeded when the call's own time was shorter, Canceled. */
   #connect(deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#closed) return Promise.reject(new RpcError(this.#gone, { unsent: true }));
+    if (this.#open.closed) return Promise.reject(new RpcError(this.#open.refusal ?? closedStatus, { unsent: true }));
     const giveUp = Date.now() + this.#options.connectTimeoutMs;
     return new Promise((resolve, reject) => {
       const fail = (status: Status): void => {
@@ -192,9 +174,9 @@ class GrpcJsChannel implements Channel {
         reject(new RpcError(status, { unsent: true }));
       };
       const abort = (): void => fail(canceledStatus);
-      const handle = { cancel: () => fail(closedStatus) };
+      const handle = { closed: () => fail(closedStatus) };
       const cleanUp = (): void => {
-        this.#forget(handle);
+        this.#open.forget(handle);
         signal?.removeEventListener('abort', abort);
       };
       signal?.addEventListener('abort', abort);
@@ -292,6 +274,11 @@ class GrpcJsStream<Req, Res> implements ClientStream<Req, Res> {
     this.#early = [];
     if (this.#call === undefined) this.failSoon(canceledStatus);
     else this.#call.cancel();
+  }
+
+  /** The channel closes. */
+  closed(): void {
+    this.cancel();
   }
 
   pause(): void {

@@ -16,11 +16,11 @@ import { DecodeError, type Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
 import { asBuffer } from '../base/bytes.ts';
 import type { CallOptions, Channel, ClientStream } from './channel.ts';
+import { OpenCalls } from './open-calls.ts';
 import {
   canceledStatus,
   closedStatus,
   deadlineStatus,
-  drainingStatus,
   hostPort,
   receiveTooLarge,
   sendTooLarge,
@@ -48,7 +48,7 @@ class Http2Channel implements Channel {
   readonly endpoint: string;
   readonly #target: ChannelTarget;
   readonly #options: ChannelOptions;
-  readonly #open = new Set<{ closed(): void }>();
+  readonly #open = new OpenCalls(() => this.close());
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
   /** Wanted though no call waits for it. */
@@ -56,9 +56,6 @@ class Http2Channel implements Channel {
   /** Ends what an attempt to connect is at: its socket, or the pause before the next. */
   #giveUp: (() => void) | undefined;
   #tlsContext: ConnectionOptions['secureContext'];
-  #closed = false;
-  /** Set: no new calls; told when the last is over. */
-  #drained: (() => void) | undefined;
   /** Why the last attempt to connect failed; undefined once one succeeded. */
   #fault: unknown;
 
@@ -107,9 +104,7 @@ class Http2Channel implements Channel {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const call of [...this.#open]) call.closed();
+    if (!this.#open.end()) return;
     this.#giveUp?.();
     const session = this.#session;
     this.#session = undefined;
@@ -120,27 +115,16 @@ class Http2Channel implements Channel {
   }
 
   drain(done: () => void): void {
-    this.#drained = done;
-    this.#closeIfDrained();
-  }
-
-  #forget(call: { closed(): void }): void {
-    this.#open.delete(call);
-    this.#closeIfDrained();
-  }
-
-  #closeIfDrained(): void {
-    if (this.#drained === undefined || this.#closed || this.#open.size > 0) return;
-    this.close();
-    this.#drained();
+    this.#open.drain(done);
   }
 
   #call<Req, Res>(method: MethodDef<Req, Res>, options: CallOptions): Http2Call<Req, Res> {
     const deadline = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
-    const call = new Http2Call<Req, Res>(method, this.#options, deadline, options.signal, () => this.#forget(call));
+    const call = new Http2Call<Req, Res>(method, this.#options, deadline, options.signal, () => this.#open.forget(call));
     this.#open.add(call);
-    if (this.#closed || this.#drained !== undefined) {
-      call.finishSoon(this.#drained === undefined ? closedStatus : drainingStatus);
+    const { refusal } = this.#open;
+    if (refusal !== undefined) {
+      call.finishSoon(refusal);
       return call;
     }
     if (!call.begin()) return call;
@@ -183,7 +167,7 @@ class Http2Channel implements Channel {
   async #attempts(): Promise<ClientHttp2Session> {
     const giveUp = performance.now() + this.#options.connectTimeoutMs;
     for (let backoff = backoffMinMs; ; backoff = Math.min(backoff * 2, backoffMaxMs)) {
-      if (this.#closed) throw new RpcError(closedStatus, { unsent: true });
+      if (this.#open.closed) throw new RpcError(closedStatus, { unsent: true });
       try {
         const session = await this.#attempt(giveUp - performance.now());
         this.#fault = undefined;
@@ -243,7 +227,7 @@ class Http2Channel implements Channel {
         this.#giveUp = undefined;
         ready = true;
         session.setLocalWindowSize(connectionWindowBytes);
-        if (this.#closed) session.destroy();
+        if (this.#open.closed) session.destroy();
         else {
           this.#session = session;
           if (this.#options.keepaliveMs > 0)

@@ -322,6 +322,27 @@ describe.each(combinations)('%s server, %s channel', (binding, kind) => {
     server = await TestServer.start({ binding, port });
   });
 
+  it('a channel that drains refuses new calls, unsent, and closes after the last', async () => {
+    if (local) return;
+    const other = connect(kind, server);
+    const pending = other.unary(KV.range, range('hang:d'));
+    await until(() => server.seen.calls.length === 1);
+    let drained = false;
+    other.drain(() => {
+      drained = true;
+    });
+    const refused = { code: 14, message: 'the connection is draining', unsent: true };
+    expect(await other.unary(KV.range, range('x')).catch((e: unknown) => e as RpcError)).toMatchObject(refused);
+    const reader = new Reader(other.stream(Watch.watch));
+    await until(() => reader.status !== undefined);
+    expect(reader.status?.message).toBe(refused.message);
+    expect(server.seen.calls.length + server.seen.streams.length).toBe(1);
+    expect(drained).toBe(false);
+    (server.seen.calls[0] as { reply(r: unknown): void }).reply(KV.range.response.create());
+    expect((await pending).count).toBe(0);
+    await until(() => drained);
+  });
+
   it('drains: open calls end in peace, new ones go elsewhere', async () => {
     if (local) return;
     const pending = channel.unary(KV.range, range('hang:g'));
