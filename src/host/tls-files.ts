@@ -17,6 +17,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { Log } from '../base/log.ts';
+import type { TlsSide } from '../base/tls-side.ts';
 import { TlsFilesError } from './tls-files-error.ts';
 import { crlBytesMax, normalSerial, revokedSerials } from './crl.ts';
 
@@ -27,17 +28,7 @@ const pemBytesMax = 4 * 1024 * 1024;
 /** Certificates of one peer that are looked at. OpenSSL verifies chains of up to 100. */
 const chainMax = 100;
 
-export interface TlsFilesOptions {
-  /** Paths; empty: none. */
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly clientCertFile: string;
-  readonly clientKeyFile: string;
-  readonly trustedCaFile: string;
-  readonly crlFile: string;
-  readonly clientCertAuth: boolean;
-  readonly allowedCommonNames: readonly string[];
-  readonly allowedHostnames: readonly string[];
+export interface TlsFilesOptions extends TlsSide {
   /** OpenSSL's cipher list. */
   readonly ciphers: string;
   readonly minVersion: SecureVersion;

@@ -1,17 +1,8 @@
 /** Bytes as text: quoted as etcd's tools quote them, in hexadecimal, and arguments that were no UTF-8 to begin with. */
 import { asBuffer } from '../../base/bytes.ts';
+import { goEscapes } from '../../base/go-escapes.ts';
 
-const escapes: Readonly<Record<number, string>> = {
-  7: '\\a',
-  8: '\\b',
-  9: '\\t',
-  10: '\\n',
-  11: '\\v',
-  12: '\\f',
-  13: '\\r',
-  34: '\\"',
-  92: '\\\\',
-};
+const escapes: Readonly<Record<number, string>> = { ...goEscapes, 34: '\\"' };
 
 /** Letters, marks, numbers, punctuation, symbols and the plain blank are printable; other blanks are not. */
 const printableCharacter = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u;

@@ -1,18 +1,8 @@
 /** TLS as the configuration names it: files, and cipher suites and versions by Go's names. Nothing here reads a file. */
 
-/** One side's certificates and whom it lets in. */
-export interface TlsConfig {
-  /** Empty paths: none. */
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** What is shown when this member is the client; `certFile` when empty. */
-  readonly clientCertFile: string;
-  readonly clientKeyFile: string;
-  readonly trustedCaFile: string;
-  readonly crlFile: string;
-  readonly clientCertAuth: boolean;
-  readonly allowedCommonNames: readonly string[];
-  readonly allowedHostnames: readonly string[];
+import type { TlsSide } from '../../base/tls-side.ts';
+
+export interface TlsConfig extends TlsSide {
   readonly skipClientSanVerification: boolean;
   /** Certificates are made when none are given. */
   readonly auto: boolean;

@@ -2,6 +2,7 @@
  * A JSON reader that keeps what `JSON.parse` loses and the protobuf mapping needs: numbers as written (64 bits), repeated names, positions,
  * and where a value ends, since a body may hold several one after the other.
  */
+import { goEscapes } from '../../base/go-escapes.ts';
 
 /** Nesting beyond which a text is refused; a txn of a txn of … is at most --max-txn-ops deep, two levels of JSON each. */
 export const jsonDepthMax = 1000;
@@ -235,17 +236,7 @@ export class JsonReader {
   }
 }
 
-const controls: Readonly<Record<number, string>> = {
-  7: '\\a',
-  8: '\\b',
-  9: '\\t',
-  10: '\\n',
-  11: '\\v',
-  12: '\\f',
-  13: '\\r',
-  39: "\\'",
-  92: '\\\\',
-};
+const controls: Readonly<Record<number, string>> = { ...goEscapes, 39: "\\'" };
 
 /** The first byte of a character, as Go quotes it. */
 function quoted(text: string, at: number): string {
