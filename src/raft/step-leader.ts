@@ -192,13 +192,29 @@ function answerRead(r: Raft, read: AnsweredRead): void {
 
 // --- leadership -----------------------------------------------------------------------------------------------------------------------------
 
-/** Steps down when no quorum was heard from since the last time. */
+/**
+ * Steps down when no quorum was heard from since the last time, and asks one of the voters to campaign. A leader that hears nobody may still be
+ * heard: the others would begin to miss it only now and elect an election timeout or two later. (etcd's leader goes without a word.) Where the
+ * message comes late or not at all nothing is lost: it counts in this term only, and whoever leads later does so in another.
+ */
 export function checkQuorumNow(r: Raft): void {
   const active = r.tracker.isQuorumActive();
   for (const member of r.tracker.members) if (member.id !== r.id) member.recentActive = false;
   if (active) return;
   r.config.log.warn(`${r.name} stepped down to follower: no quorum was heard from for an election timeout`);
+  const heir = likeliestHeir(r);
+  if (heir !== undefined) sendTimeoutNow(r, heir);
   r.becomeFollower(r.term, noMember);
+}
+
+/** The voter that is known to have most of the log: the others are the least likely to refuse it. */
+function likeliestHeir(r: Raft): Progress | undefined {
+  let heir: Progress | undefined;
+  for (const member of r.tracker.members) {
+    if (member.id === r.id || !r.tracker.isVoter(member.id)) continue;
+    if (heir === undefined || member.match > heir.match) heir = member;
+  }
+  return heir;
 }
 
 /**

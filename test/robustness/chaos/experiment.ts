@@ -58,11 +58,15 @@ export interface ExperimentResult {
   readonly revisions: number;
   /** From the moment that took the leader away to the moment that a quorum agreed on one again, ms, sorted. */
   readonly leaderless: readonly number[];
+  /** The same by what took it away. */
+  readonly leaderlessBy: ReadonlyMap<Fault, readonly number[]>;
   readonly errors: ReadonlyMap<string, number>;
 }
 
 export async function experiment(options: ExperimentOptions): Promise<ExperimentResult> {
   const random = new SeededRandom(options.seed);
+  // Apart from the traffic's, so that a seed means the same faults for every kind of member.
+  const dice = new SeededRandom(options.seed);
   const cluster = await ProcessCluster.start({
     kinds: [options.kind, options.kind, options.kind],
     args: ['--snapshot-count', '2000', '--snapshot-catchup-entries', '500', '--log-level', 'info', ...(options.args ?? [])],
@@ -74,12 +78,12 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
   const watches = [...endpoints.map((e, i) => new WatchLog(`the watch at m${i}`, [e])), new WatchLog('the watch at any member', endpoints)];
   try {
     await until('a first leader', () => probe.leader() !== undefined);
-    const run = new Run(cluster, probe, random);
+    const run = new Run(cluster, probe, dice);
     const began = performance.now();
     traffic.start();
     const compacting = compactNowAndThen(cluster, watches, () => performance.now() - began < options.seconds * 1000);
     if (options.faults !== undefined) for (const fault of options.faults) await run.strike(fault);
-    while (performance.now() - began < options.seconds * 1000) await run.strike(pick(random));
+    while (performance.now() - began < options.seconds * 1000) await run.strike(pick(dice));
     const seconds = (performance.now() - began) / 1000;
     await compacting;
     await traffic.stop();
@@ -101,7 +105,8 @@ export async function experiment(options: ExperimentOptions): Promise<Experiment
       operations: traffic.operations.length,
       answered: traffic.done,
       revisions: end,
-      leaderless: run.leaderless.sort((a, b) => a - b),
+      leaderless: [...run.leaderless.values()].flat().sort((a, b) => a - b),
+      leaderlessBy: run.leaderless,
       errors: traffic.errors,
     };
   } catch (error) {
@@ -151,7 +156,8 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 class Run {
   readonly faults = new Map<Fault, number>();
-  readonly leaderless: number[] = [];
+  readonly leaderless = new Map<Fault, number[]>();
+  #fault: Fault = 'kill random';
   readonly #cluster: ProcessCluster;
   readonly #probe: LeadershipProbe;
   readonly #random: SeededRandom;
@@ -167,6 +173,7 @@ class Run {
     const { members } = this.#cluster;
     const { member: leader, term } = await until('a leader before the fault', () => this.#probe.leader(), 60_000);
     await sleep(500 + this.#random.float() * 1000);
+    this.#fault = fault;
     this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
     const followers = members.filter((m) => m !== leader);
     const follower = followers[this.#random.u32() % followers.length] as MemberProcess;
@@ -192,10 +199,10 @@ class Run {
         if (victim === leader) {
           // A short pause may end before anybody has missed it.
           const found = await this.#newLeader(followers, term, ends);
-          if (found !== undefined) this.leaderless.push(found - began);
+          if (found !== undefined) this.#without(found - began);
           await sleep(Math.max(0, ends - performance.now()));
           leader.child?.kill('SIGCONT');
-          if (found === undefined) this.leaderless.push((await this.#anyLeader()) - began);
+          if (found === undefined) this.#without((await this.#anyLeader()) - began);
         } else {
           await sleep(holdMs);
           victim.child?.kill('SIGCONT');
@@ -226,13 +233,19 @@ class Run {
     }
   }
 
+  #without(ms: number): void {
+    const times = this.leaderless.get(this.#fault);
+    if (times === undefined) this.leaderless.set(this.#fault, [ms]);
+    else times.push(ms);
+  }
+
   async #kill(victim: MemberProcess, term: number | undefined, rest: readonly MemberProcess[]): Promise<void> {
     const began = performance.now();
     await victim.stop('SIGKILL');
     if (term !== undefined) {
       const found = await this.#newLeader(rest, term, began + 60_000);
       if (found === undefined) throw new Error('no leader in a minute');
-      this.leaderless.push(found - began);
+      this.#without(found - began);
     }
     await sleep(this.#random.float() * 2000);
     await victim.start();
@@ -251,7 +264,7 @@ class Run {
       if (lost !== undefined) {
         const found = await this.#newLeader(lost.side, lost.term, began + 60_000);
         if (found === undefined) throw new Error('no leader in a minute');
-        this.leaderless.push(found - began);
+        this.#without(found - began);
       }
       await sleep(Math.max(0, 2000 + this.#random.float() * 3000 - (performance.now() - began)));
     } finally {
