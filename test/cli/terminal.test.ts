@@ -1,9 +1,10 @@
 // A person at a terminal: prompts, passwords, spinners, colours, pager, Ctrl-C; and that nothing of it is seen when output is piped.
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts, oneMember, program, run } from '../support/member.ts';
+import { freePorts, oneMember, program, run, until } from '../support/member.ts';
 import { Terminal, type TerminalOptions } from '../support/terminal.ts';
 
 const ctrlC = '\x03';
@@ -131,6 +132,43 @@ describe('at a terminal', { timeout: 120_000 }, () => {
     link.type(ctrlC);
     expect(await link.exit).toBe(130);
     expect(link.text).not.toContain('make-mirror');
+  });
+
+  it('check perf shows how far it is', async () => {
+    const t = tsetcd(['check', 'perf']);
+    await until('how far check perf is', () => /check perf: \d+ writes of 9000 writes \(\d+ %\), \d+ writes\/s/.test(t.text));
+    t.type(ctrlC);
+    expect(await t.exit).toBe(130);
+  });
+
+  it('a snapshot that takes its time shows sizes and a rate', async () => {
+    for (let i = 0; i < 4; i++) await piped(['put', `big/${i}`, 'x'.repeat(120_000)]);
+    // Every piece of what the member sends comes 100 ms after the one before.
+    const slow = createServer((near) => {
+      const far = connect(Number(new URL(`http://${member.endpoint}`).port), '127.0.0.1');
+      near.pipe(far);
+      let due = Promise.resolve();
+      far.on('data', (piece) => {
+        due = due.then(() => new Promise((resolve) => setTimeout(resolve, 100))).then(() => void near.write(piece));
+      });
+      for (const end of [near, far])
+        end
+          .on('error', () => undefined)
+          .on('close', () => {
+            near.destroy();
+            far.destroy();
+          });
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = slow.address() as AddressInfo;
+      const t = tsetcd(['snapshot', 'save', join(dir, 'slow.db')], { env: { ETCDCTL_ENDPOINTS: `127.0.0.1:${port}` } });
+      expect(await t.exit, t.text).toBe(0);
+      expect(t.text).toMatch(/snapshot: [\d.]+ \w?B of [\d.]+ \w?B \(\d+ %\), [\d.]+ \w?B\/s/);
+      expect(t.text).toContain('Snapshot saved');
+    } finally {
+      slow.close();
+    }
   });
 
   it('a saved snapshot and a defragmentation say their sizes, on a terminal alone', async () => {
