@@ -41,8 +41,8 @@ export function cpuSeconds(pid) {
 
 /** One process. */
 class Member {
-  constructor(kind, name, dir, scheme) {
-    Object.assign(this, { kind, name, dir: join(dir, name), log: join(dir, `${name}.log`), scheme });
+  constructor(kind, name, dir, scheme, nodeFlags) {
+    Object.assign(this, { kind, name, dir: join(dir, name), log: join(dir, `${name}.log`), scheme, nodeFlags });
   }
   async takePorts() {
     this.endpoint = `127.0.0.1:${await freePort()}`;
@@ -57,7 +57,7 @@ class Member {
       ...['--log-level', 'warn', '--quota-backend-bytes', '17179869184', ...extra],
     ];
     const log = openSync(this.log, 'a');
-    const words = this.kind === 'etcd' ? [join(bin, 'etcd')] : [process.execPath, join(top, 'bin/tsetcd'), 'server'];
+    const words = this.kind === 'etcd' ? [join(bin, 'etcd')] : [process.execPath, ...this.nodeFlags, join(top, 'bin/tsetcd'), 'server'];
     const begun = performance.now();
     this.child = spawn(words[0], [...words.slice(1), ...flags], { stdio: ['ignore', log, log] });
     this.exited = new Promise((r) => this.child.once('exit', r));
@@ -82,13 +82,13 @@ class Member {
 
 /** All members of one kind; with one member nothing else than that. */
 export class Cluster {
-  /** @param options `members` (1 or 3), `tls` (clients only), `dir` where its folder is made */
-  constructor(kind, { members = 1, tls = false, dir }) {
+  /** @param options `members` (1 or 3), `tls` (clients only), `dir` where its folder is made, `nodeFlags` for Node itself */
+  constructor(kind, { members = 1, tls = false, dir, nodeFlags = [] }) {
     this.kind = kind;
     this.dir = mkdtempSync(join(dir, 'tsetcd-bench-'));
     this.tls = tls;
     const names = members === 1 ? ['default'] : Array.from({ length: members }, (_, i) => `m${i + 1}`);
-    this.members = names.map((name) => new Member(kind, name, this.dir, tls ? 'https' : 'http'));
+    this.members = names.map((name) => new Member(kind, name, this.dir, tls ? 'https' : 'http', nodeFlags));
   }
   /** @returns ms until all are healthy */
   async start() {
