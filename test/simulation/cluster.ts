@@ -115,6 +115,7 @@ export class Cluster {
 
   built(process: Process, server: RunningServer): void {
     const { memberId } = server.member;
+    process.machine.memberId = memberId;
     this.#byId.set(memberId, process.machine);
     this.world.trace?.(
       `${process.machine.name} is ${idText(memberId)}, term ${server.raft.term}, applied ${server.member.appliedIndex}, log to ${server.raft.lastIndex}`,
@@ -209,15 +210,8 @@ export class Cluster {
 
   #thrown(by: Owner | undefined, error: unknown): void {
     const owner = by?.process;
-    if (error instanceof SimCrash) {
-      // The disk went down in a synchronous operation.
-      if (owner instanceof Process && owner.alive) {
-        this.counts.diskCrashes++;
-        owner.machine.die('power');
-        this.died(owner.machine);
-      }
-      return;
-    }
+    // Whoever throws it has taken the machine down.
+    if (error instanceof SimCrash) return;
     if (owner instanceof Process) {
       if (!owner.alive) return;
       owner.machine.ended(owner, error);

@@ -4,7 +4,9 @@ import type { Disk } from '../../src/base/disk.ts';
 import { DiskError } from '../../src/base/disk.ts';
 import type { Log } from '../../src/base/log.ts';
 import { SimpleTokens } from '../../src/server/auth/simple-tokens.ts';
+import type { MemberId } from '../../src/raft/types.ts';
 import { BootstrapError } from '../../src/server/bootstrap/bootstrap.ts';
+import { DataRefused } from '../../src/server/bootstrap/data-dir.ts';
 import { buildConfig } from '../../src/server/config/build-config.ts';
 import { readOptions } from '../../src/server/config/options.ts';
 import { MemberRemoved, type RunningServer, startServer, type StorageSizes } from '../../src/server/server.ts';
@@ -76,6 +78,8 @@ export class Machine {
   process: Process | undefined;
   /** How the next start names the cluster. */
   initialCluster = '';
+  /** Of the member whose data it holds, from its first life on. */
+  memberId: MemberId | undefined;
   joining = false;
   /** Not part of the cluster yet. */
   waiting = false;
@@ -196,8 +200,9 @@ export class Machine {
     if (error instanceof SimCrash) return;
     const text = error instanceof Error ? `${error.constructor.name}: ${error.message}` : String(error);
     world.trace?.(`${this.name} ends: ${text}`);
-    if (error instanceof MemberRemoved) {
-      cluster.removedHimself(this);
+    if (this.#saysRemoved(error)) {
+      if (this.memberId !== undefined && cluster.oracle.removed.has(this.memberId)) cluster.removedHimself(this);
+      else cluster.refused(this, error, `${text}, but nobody has removed it`);
     } else if (error instanceof DiskError && this.diskFaulty) {
       cluster.counts.diskStops++;
     } else if (error instanceof BootstrapError && this.joining && process.server === undefined) {
@@ -213,6 +218,11 @@ export class Machine {
     if (error instanceof DiskError && error.code === 'EIO') this.powerOff();
     else this.die('process');
     cluster.died(this);
+  }
+
+  /** It learned that it is no member any more: while it ran, or at a start, from the store. */
+  #saysRemoved(error: unknown): boolean {
+    return error instanceof MemberRemoved || (error instanceof DataRefused && error.message.includes('permanently removed'));
   }
 
   /** `power`: what is not synced may be lost. */

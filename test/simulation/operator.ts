@@ -154,7 +154,11 @@ export class Operator {
     const via = this.#caller.machine();
     const again = (): void => void this.#cluster.world.after(retryMs, () => this.retryJoin(machine));
     if (machine.retired || machine.process !== undefined) return;
-    if (via === undefined || via === machine) return again();
+    if (via === undefined || this.#cluster.live.every((m) => m.process?.channel === undefined)) {
+      // Nobody serves, perhaps as this machine's vote is missing: members tell each other of the cluster all the same.
+      machine.start();
+      return;
+    }
     // Without a quorum there is no better list than one member's own: it is this machine's vote that may be missing.
     this.#caller.call(via, ClusterRpc.memberList, { linearizable: false }, (answer) => {
       if (machine.retired || machine.process !== undefined) return;

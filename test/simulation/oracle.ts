@@ -3,8 +3,9 @@
  * same at the same index, and that this is what the model does.
  */
 import { AlarmRequest_AlarmAction, InternalRaftRequest } from '../../src/api/gen/etcdserverpb.ts';
+import { ConfChangeCodec } from '../../src/api/gen/raftpb.ts';
 import { StateType } from '../../src/raft/machine.ts';
-import { type Entry, EntryType, type MemberId, type Message, MessageType } from '../../src/raft/types.ts';
+import { ConfChangeType, type Entry, EntryType, type MemberId, type Message, MessageType } from '../../src/raft/types.ts';
 import type { RunningServer } from '../../src/server/server.ts';
 import type { Machine, Process } from './machine.ts';
 import { type Effect, Model } from './model.ts';
@@ -45,6 +46,8 @@ export class Oracle {
   onEffect: ((effect: Effect) => void) | undefined;
   elections = 0;
   checks = 0;
+  /** Members that a committed change has removed. */
+  readonly removed = new Set<MemberId>();
   /** The highest index that any member has applied. */
   applied = 0;
 
@@ -111,6 +114,8 @@ export class Oracle {
       this.#beforeApply(watched, entry);
       applyConfChange(entry);
       watched.applied = entry.Index;
+      const { type, nodeId } = ConfChangeCodec.decode(entry.Data);
+      if (type === ConfChangeType.ConfChangeRemoveNode && member.cluster.isRemoved(nodeId)) this.removed.add(nodeId);
     };
   }
 

@@ -123,7 +123,7 @@ export class SimDisk implements Disk {
   operations = 0;
   /** The operation with this number does not complete: the machine goes down in it. */
   crashAt: number | undefined;
-  /** Called when an operation of a thread brings the machine down. (A synchronous one throws.) */
+  /** Called when an operation brings the machine down, before `SimCrash` is thrown: whoever catches that, the machine is off. */
   onCrash: (() => void) | undefined;
   /** Goes up with every crash; handles of an earlier one are dead. */
   epoch = 0;
@@ -314,6 +314,7 @@ export class SimDisk implements Disk {
     this.operations++;
     if (this.operations !== this.crashAt) return;
     this.crash();
+    this.onCrash?.();
     throw new SimCrash();
   }
 
@@ -566,9 +567,8 @@ class SimThread implements DiskThread {
       runDiskOp(this.#disk, op);
       return true;
     } catch (error) {
-      if (error instanceof SimCrash) this.#disk.onCrash?.();
-      else if (error instanceof DiskError) this.#finish(error, 0);
-      else throw error;
+      if (error instanceof DiskError) this.#finish(error, 0);
+      else if (!(error instanceof SimCrash)) throw error;
       return false;
     }
   }
