@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, writeFileSync, mkdirSync, existsSync } from 
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import descriptor from 'protobufjs/ext/descriptor.js';
 import prettier from 'prettier';
 
 const top = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -21,10 +22,31 @@ export function loadRoot() {
 }
 
 const packages = ['mvccpb', 'authpb', 'membershippb', 'etcdserverpb', 'leasepb', 'v3lockpb', 'v3electionpb', 'snappb', 'walpb', 'raftpb'];
+/** Packages that are not etcd's: codecs and methods in a file each; no JSON, and not in the method table. By package, the file's name. */
+const sideFiles = new Map([
+  ['opentelemetry.proto.common.v1', 'otlp-common'],
+  ['opentelemetry.proto.resource.v1', 'otlp-resource'],
+  ['opentelemetry.proto.trace.v1', 'otlp-trace'],
+  ['opentelemetry.proto.collector.trace.v1', 'otlp-collector'],
+  ['grpc.reflection.v1', 'grpc-reflection'],
+]);
+const fileOf = (pkg) => sideFiles.get(pkg) ?? pkg;
 /** Types of this package are declared by the raft room; only their codecs are generated. */
 const handTyped = new Set(['raftpb']);
 
-const idNames = new Set(['ID', 'lease', 'member_id', 'cluster_id', 'memberID', 'member_ID', 'NodeID', 'ClusterID', 'targetID', 'leader']);
+const idNames = new Set([
+  'ID',
+  'lease',
+  'member_id',
+  'cluster_id',
+  'memberID',
+  'member_ID',
+  'NodeID',
+  'ClusterID',
+  'targetID',
+  'leader',
+  'int_value',
+]);
 const raftIdNames = new Set(['to', 'from', 'vote', 'node_id', 'id', 'voters', 'learners', 'voters_outgoing', 'learners_next']);
 const isId = (f) => (f.parent.fullName.startsWith('.raftpb') ? raftIdNames.has(f.name) : idNames.has(f.name));
 /** proto2 fields that are written even when zero, as etcd's own members and files have them. */
@@ -57,12 +79,11 @@ const always = new Set([
 
 const camel = (s) => s.replace(/_+([a-zA-Z0-9])/g, (_, c) => c.toUpperCase());
 const full = (t) => t.fullName.slice(1);
-const pkgOf = (t) => full(t).split('.')[0];
+const pkgOf = (t) => [...sideFiles.keys()].find((p) => full(t).startsWith(`${p}.`)) ?? full(t).split('.')[0];
 const localName = (t) =>
   full(t)
-    .split('.')
-    .slice(1)
-    .join('_')
+    .slice(pkgOf(t).length + 1)
+    .replaceAll('.', '_')
     .replace(/^snapshot$/, 'SnapshotFile');
 
 function kindOf(f) {
@@ -84,6 +105,8 @@ const tsType = (f, ref) => {
     bool: 'boolean',
     string: 'string',
     bytes: 'Uint8Array',
+    fixed32: 'number',
+    fixed64: 'bigint',
   }[k];
 };
 const zero = {
@@ -97,6 +120,8 @@ const zero = {
   bool: 'false',
   string: "''",
   bytes: 'empty',
+  fixed32: '0',
+  fixed64: '0n',
 };
 const readCall = {
   enum: 'r.int32()',
@@ -109,6 +134,8 @@ const readCall = {
   bool: 'r.bool()',
   string: 'r.string()',
   bytes: 'r.bytes()',
+  fixed32: 'r.fixed32()',
+  fixed64: 'r.fixed64()',
 };
 const writeCall = (k, v) =>
   ({
@@ -122,6 +149,8 @@ const writeCall = (k, v) =>
     bool: `w.varint32(${v} ? 1 : 0)`,
     string: `w.string(${v})`,
     bytes: `w.bytes(${v})`,
+    fixed32: `w.fixed32(${v})`,
+    fixed64: `w.fixed64(${v})`,
   })[k];
 const nonZero = (k, v) =>
   k === 'bytes' || k === 'string'
@@ -129,7 +158,7 @@ const nonZero = (k, v) =>
     : k === 'bool'
       ? `${v} === true`
       : `${v} !== undefined && ${v} !== ${zero[k]}`;
-const wireType = (k) => (k === 'message' || k === 'string' || k === 'bytes' ? 2 : 0);
+const wireType = (k) => (k === 'message' || k === 'string' || k === 'bytes' ? 2 : k === 'fixed64' ? 1 : k === 'fixed32' ? 5 : 0);
 
 function walkTypes(ns, visit) {
   for (const t of ns.nestedArray) {
@@ -237,11 +266,11 @@ function emitPackage(root, pkg) {
   });
   let head = '// Generated from proto/ by scripts/generate-api.mjs. Do not edit: change the .proto and run `npm run generate`.\n';
   head += `import { decodeWith, encodeWith, type Codec } from '../proto-io.ts';\n`;
-  for (const p of packages) {
+  for (const p of [...packages, ...sideFiles.keys()]) {
     const values = valueImports.get(p) ?? new Set();
     const types = [...(imports.get(p) ?? [])].filter((n) => !values.has(n));
     const names = [...[...values].sort(), ...types.sort().map((n) => `type ${n}`)];
-    if (names.length) head += `import { ${names.join(', ')} } from './${p}.ts';\n`;
+    if (names.length) head += `import { ${names.join(', ')} } from './${fileOf(p)}.ts';\n`;
   }
   if (raftTypes.size) {
     const types = [...raftTypes].filter((n) => new RegExp(`\\b${n}\\b`).test(body));
@@ -263,7 +292,24 @@ function emitPackage(root, pkg) {
     });
   }
   if (/\bempty\b/.test(body)) head += '\nconst empty = new Uint8Array(0);\n';
+  const services = sideFiles.has(pkg) ? ns.nestedArray.filter((t) => t instanceof protobuf.Service) : [];
+  if (services.length > 0) head += "import type { MethodDef } from './methods.ts';\n";
+  for (const service of services) body += emitService(service, localName);
   return `${head}\n${body}`;
+}
+
+/** `use` gives the name of a message's codec. */
+function emitService(service, use) {
+  let out = `export const ${service.name} = {\n`;
+  for (const m of service.methodsArray) {
+    m.resolve();
+    const key = m.name[0].toLowerCase() + m.name.slice(1);
+    const q = use(m.resolvedRequestType);
+    const s = use(m.resolvedResponseType);
+    const http = m.options?.['(google.api.http).post'] ?? '';
+    out += `  ${key}: { path: '/${full(service)}/${m.name}', service: '${full(service)}', name: '${m.name}', request: ${q}, response: ${s}, requestStream: ${!!m.requestStream}, responseStream: ${!!m.responseStream}, httpPath: '${http}' } as MethodDef<${q}, ${s}>,\n`;
+  }
+  return `${out}} as const;\n\n`;
 }
 
 function emitMethods(root) {
@@ -286,22 +332,14 @@ export interface MethodDef<Req = unknown, Res = unknown> {
   for (const pkg of packages)
     for (const svc of root.lookup(pkg).nestedArray) {
       if (!(svc instanceof protobuf.Service)) continue;
-      body += `export const ${svc.name} = {\n`;
+      body += emitService(svc, (t) => {
+        (used.get(pkgOf(t)) ?? used.set(pkgOf(t), new Set()).get(pkgOf(t))).add(localName(t));
+        return localName(t);
+      });
       for (const m of svc.methodsArray) {
-        m.resolve();
-        const use = (t) => {
-          (used.get(pkgOf(t)) ?? used.set(pkgOf(t), new Set()).get(pkgOf(t))).add(localName(t));
-          return localName(t);
-        };
-        const key = m.name[0].toLowerCase() + m.name.slice(1);
-        const q = use(m.resolvedRequestType);
-        const s = use(m.resolvedResponseType);
-        const http = m.options?.['(google.api.http).post'] ?? '';
-        body += `  ${key}: { path: '/${full(svc)}/${m.name}', service: '${full(svc)}', name: '${m.name}', request: ${q}, response: ${s}, requestStream: ${!!m.requestStream}, responseStream: ${!!m.responseStream}, httpPath: '${http}' } as MethodDef<${q}, ${s}>,\n`;
-        all.push(`${svc.name}.${key}`);
+        all.push(`${svc.name}.${m.name[0].toLowerCase()}${m.name.slice(1)}`);
         paths.push(`/${full(svc)}/${m.name}`);
       }
-      body += '} as const;\n\n';
     }
   for (const [p, names] of used) out += `import { ${[...names].sort().join(', ')} } from './${p}.ts';\n`;
   body += `/** Path of every method. A table keyed by it is complete, or does not compile. */\nexport type MethodPath = ${paths.map((p) => `'${p}'`).join(' | ')};\n\n`;
@@ -342,11 +380,89 @@ export type FieldKind = 'enum' | 'message' | 'bigInt64' | 'bigUint64' | 'int64' 
   return out;
 }
 
+/** Files that reflection shows: those of the services that a member has, and what they import. */
+const shownFiles = [
+  'authpb/auth.proto',
+  'etcdserverpb/rpc.proto',
+  'grpc/health/v1/health.proto',
+  'grpc/reflection/v1/reflection.proto',
+  'mvccpb/kv.proto',
+  'v3electionpb/election.proto',
+  'v3lockpb/lock.proto',
+];
+
+/** Each file as a FileDescriptorProto. Options are left out: they would drag in the files that define them. */
+function emitDescriptors() {
+  const root = new protobuf.Root();
+  const files = [];
+  const add = (name, text) => {
+    const before = new Set();
+    const visit = (ns, fn) => {
+      for (const t of ns.nestedArray ?? []) {
+        fn(t);
+        if (!(t instanceof protobuf.Type) && !(t instanceof protobuf.Enum)) visit(t, fn);
+      }
+    };
+    visit(root, (t) => before.add(t));
+    const parsed = protobuf.parse(text, root, { keepCase: true, alternateCommentMode: false });
+    const added = [];
+    visit(root, (t) => {
+      const known = t instanceof protobuf.Type || t instanceof protobuf.Enum || t instanceof protobuf.Service;
+      if (known && !before.has(t)) added.push(t);
+    });
+    files.push({ name, package: parsed.package, imports: (parsed.imports ?? []).filter((f) => !f.startsWith('google/')), added });
+  };
+  for (const name of shownFiles) {
+    const text = readFileSync(join(top, 'proto', name), 'utf8');
+    add(name, text);
+    // The older name of the same service.
+    if (name.startsWith('grpc/reflection/'))
+      add(name.replace('/v1/', '/v1alpha/'), text.replaceAll('grpc.reflection.v1', 'grpc.reflection.v1alpha'));
+  }
+  root.resolveAll();
+  const rows = files.map((f) => {
+    const is = (kind) => f.added.filter((t) => t instanceof kind);
+    // Names are made full; an entry of a map gets the name that protoc gives it.
+    const fullNames = (message, type) => {
+      delete message.options;
+      for (const field of message.field) {
+        const source = type.fields[field.name];
+        const entry = message.nestedType.find((n) => source.map && n.name === field.typeName);
+        if (entry !== undefined) {
+          entry.name = `${entry.name}Entry`;
+          field.typeName = `${type.fullName}.${entry.name}`;
+          for (const part of entry.field) if (part.name === 'value' && source.resolvedType) part.typeName = source.resolvedType.fullName;
+        } else if (source.resolvedType) field.typeName = source.resolvedType.fullName;
+        delete field.options;
+      }
+      for (const nested of message.nestedType) if (type.nested?.[nested.name]) fullNames(nested, type.nested[nested.name]);
+      return message;
+    };
+    const message = descriptor.FileDescriptorProto.create({
+      name: f.name,
+      package: f.package,
+      dependency: f.imports,
+      messageType: is(protobuf.Type).map((t) => fullNames(t.toDescriptor('proto3'), t)),
+      enumType: is(protobuf.Enum).map((t) => t.toDescriptor('proto3')),
+      service: is(protobuf.Service).map((s) => {
+        const out = s.toDescriptor('proto3');
+        for (const m of out.method) delete m.options;
+        return out;
+      }),
+      syntax: 'proto3',
+    });
+    return `'${f.name}': '${Buffer.from(descriptor.FileDescriptorProto.encode(message).finish()).toString('base64')}'`;
+  });
+  return `// Generated from proto/ by scripts/generate-api.mjs. Do not edit: change the .proto and run \`npm run generate\`.
+/** FileDescriptorProto of each .proto that reflection shows, by the file's name, in base64. */
+export const fileDescriptors: Readonly<Record<string, string>> = {\n${rows.join(',\n')}\n};\n`;
+}
+
 async function main() {
   const root = loadRoot();
   const config = (await prettier.resolveConfig(join(outDir, 'x.ts'))) ?? {};
-  const files = { 'methods.ts': emitMethods(root), 'schema.ts': emitSchema(root) };
-  for (const p of packages) files[`${p}.ts`] = emitPackage(root, p);
+  const files = { 'methods.ts': emitMethods(root), 'schema.ts': emitSchema(root), 'descriptors.ts': emitDescriptors() };
+  for (const p of [...packages, ...sideFiles.keys()]) files[`${fileOf(p)}.ts`] = emitPackage(root, p);
   let stale = 0;
   mkdirSync(outDir, { recursive: true });
   for (const [name, text] of Object.entries(files)) {

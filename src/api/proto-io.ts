@@ -115,6 +115,17 @@ export class Writer {
     this.#split64(Number(u & 0xffffffffn), Number(u >> 32n));
   }
 
+  /** 32 bits, little-endian. */
+  fixed32(v: number): void {
+    this.reserve(4);
+    this.pos = this.buf.writeUInt32LE(v >>> 0, this.pos);
+  }
+
+  fixed64(v: bigint): void {
+    this.reserve(8);
+    this.pos = this.buf.writeBigUInt64LE(BigInt.asUintN(64, v), this.pos);
+  }
+
   /** Raw bytes, no length. */
   raw(v: Uint8Array): void {
     this.reserve(v.length);
@@ -287,6 +298,18 @@ export class Reader {
     }
     this.#split64();
     return this.#lo !== 0 || this.#hi !== 0;
+  }
+
+  fixed32(): number {
+    const at = this.pos;
+    this.#advance(4);
+    const b = this.buf;
+    return ((b[at] as number) | ((b[at + 1] as number) << 8) | ((b[at + 2] as number) << 16) | ((b[at + 3] as number) << 24)) >>> 0;
+  }
+
+  fixed64(): bigint {
+    const low = this.fixed32();
+    return (BigInt(this.fixed32()) << 32n) | BigInt(low);
   }
 
   /** A view of the next length-delimited field. */

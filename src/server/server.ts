@@ -53,6 +53,7 @@ import { BucketCluster } from './membership/bucket-cluster.ts';
 import { Store } from './mvcc/store.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { registerServices } from './services/services.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import type { SnapshotSource } from './services/snapshot-source.ts';
 import type { Backend, BackendOptions } from './storage/backend.ts';
 import { BoltSnapshot } from './storage/bbolt/bolt-snapshot.ts';
@@ -436,7 +437,9 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     'listen-metrics-urls': config.listenMetricsUrls,
   });
 
-  const front = listen ? await openFront(options, member, table, metrics, tls) : undefined;
+  const tracing = listen ? await openTracing(options) : undefined;
+  if (tracing !== undefined) undo.push(() => tracing.close());
+  const front = listen ? await openFront(options, member, table, metrics, tls, tracing) : undefined;
   if (front !== undefined) {
     for (const port of ports.metrics) {
       log.info('serving metrics', { address: port.url });
@@ -576,12 +579,19 @@ async function openPeerTls(config: ServerConfig, log: Log): Promise<TlsFiles | u
   return peerTls(config, log);
 }
 
+async function openTracing({ config, clock, random, log }: ServerOptions): Promise<Tracing | undefined> {
+  if (config.tracing === undefined) return undefined;
+  const { startTracing } = await import('./tracing/tracing.ts');
+  return startTracing({ config: config.tracing, clock, random, log, serverVersion });
+}
+
 async function openFront(
   options: ServerOptions,
   member: Member,
   table: HandlerTable,
   metrics: ServerMetrics,
   tls: TlsFiles | undefined,
+  tracing: Tracing | undefined,
 ): Promise<Front> {
   const { config, clock, log, runtime } = options;
   // Loaded only by members that listen.
@@ -592,12 +602,20 @@ async function openFront(
     limits: wireLimits(config, options.figures),
     clock,
     observer: new RequestLog(metrics.observer(), { log, clock, slowMs: config.warningUnaryRequestMs }),
+    tracer: tracing?.tracer,
     onHandlerError,
   });
   const noGrpc = new GrpcServer({ table: new HandlerTable(), limits: wireLimits(config), clock, onHandlerError });
   const limits = wireLimits(config);
   const gateway = config.enableGrpcGateway
-    ? new Gateway({ table, clock, requestBytesMax: limits.recvMessageBytesMax, observer: metrics.observer(), onHandlerError })
+    ? new Gateway({
+        table,
+        clock,
+        requestBytesMax: limits.recvMessageBytesMax,
+        observer: metrics.observer(),
+        tracer: tracing?.tracer,
+        onHandlerError,
+      })
     : undefined;
   const upgrade: UpgradeHandler | undefined =
     gateway === undefined

@@ -7,6 +7,7 @@
  */
 import type { MethodDef } from '../api/gen/methods.ts';
 import type { Status } from '../api/status.ts';
+import type { CallSpan } from '../base/trace.ts';
 
 /** Lower-case names; a `-bin` value is bytes. Several values of one name keep their order. */
 export type Metadata = ReadonlyMap<string, readonly (string | Uint8Array)[]>;
@@ -27,6 +28,8 @@ interface CallBase {
   /** On the monotonic clock, in ms; Infinity without one. */
   readonly deadline: number;
   readonly cancelled: boolean;
+  /** Of a call that is traced. */
+  readonly span?: CallSpan | undefined;
   /** Set by the handler: the client went away, reset the stream, or the deadline passed. */
   onCancel: (() => void) | undefined;
   /** Ends the call with a status that is not OK. */

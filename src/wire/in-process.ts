@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { MethodDef } from '../api/gen/methods.ts';
 import type { Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
+import type { CallSpan, CallTracer } from '../base/trace.ts';
 import type { HandlerTable, Metadata, PeerInfo, StreamCall, StreamHandler, UnaryCall } from './call.ts';
 import type { CallOptions, Channel, ClientStream } from './channel.ts';
 import { canceledStatus, closedStatus, deadlineStatus } from './channel-options.ts';
@@ -20,6 +21,8 @@ export interface InProcessOptions {
   /** Who the handlers see as the caller. */
   readonly peer?: PeerInfo | undefined;
   readonly observer?: WireObserver | undefined;
+  /** Asked of each call, when there is one. */
+  readonly tracer?: CallTracer | undefined;
   readonly onHandlerError?: ((error: unknown) => void) | undefined;
 }
 
@@ -101,6 +104,10 @@ export class InProcessChannel implements Channel {
     return this.#options.clock;
   }
 
+  get tracer(): CallTracer | undefined {
+    return this.#options.tracer;
+  }
+
   get open(): Set<{ closed(): void }> {
     return this.#open;
   }
@@ -130,6 +137,7 @@ abstract class InProcessCall implements HandledCall {
   readonly metadata: Metadata;
   readonly peer: PeerInfo;
   readonly deadline: number;
+  readonly span: CallSpan | undefined;
   abstract readonly request: unknown;
   abstract readonly requestBytes: Uint8Array;
   cancelled = false;
@@ -149,6 +157,7 @@ abstract class InProcessCall implements HandledCall {
     this.metadata = options?.metadata === undefined ? noMetadata : metadataOf(options.metadata);
     this.#startedMs = channel.clock.mono();
     this.deadline = this.#startedMs + (options?.timeoutMs ?? Infinity);
+    this.span = channel.tracer?.call(method.path, this.metadata, channel.peer.address, this.#startedMs);
   }
 
   /** False when the call ended before it began. */
@@ -215,6 +224,7 @@ abstract class InProcessCall implements HandledCall {
     this.#timer?.cancel();
     this.#signal?.removeEventListener('abort', this.#abort);
     this.observer.handled(this, code, this.channel.clock.mono() - this.#startedMs);
+    if (this.span !== undefined) this.span.finish(code);
   }
 
   /** Hands a status to the caller. */

@@ -10,6 +10,7 @@ import { InvariantError } from '../base/invariant.ts';
 import type { MethodDef } from '../api/gen/methods.ts';
 import { DecodeError, type Codec } from '../api/proto-io.ts';
 import { Code, RpcError, errors, type Status } from '../api/status.ts';
+import type { CallSpan, CallTracer } from '../base/trace.ts';
 import type { HandlerTable, Metadata, PeerInfo, StreamCall, StreamHandler, UnaryCall, UnaryHandler } from './call.ts';
 import { DeadlineWheel, type DeadlineEntry } from './deadline-wheel.ts';
 import { parseTimeout } from './grpc-text.ts';
@@ -80,6 +81,8 @@ export interface GrpcServerOptions {
   readonly limits: WireLimits;
   readonly clock: Clock;
   readonly observer?: WireObserver | undefined;
+  /** Asked of each call, when there is one. */
+  readonly tracer?: CallTracer | undefined;
   /** Told of what a handler threw and of broken invariants. By default thrown again outside the connection, which ends the process. */
   readonly onHandlerError?: ((error: unknown) => void) | undefined;
 }
@@ -89,6 +92,7 @@ export class GrpcServer {
   readonly limits: WireLimits;
   readonly clock: Clock;
   readonly wheel: DeadlineWheel;
+  readonly tracer: CallTracer | undefined;
   readonly #entries = new Map<string, MethodEntry>();
   readonly #services = new Set<string>();
   readonly #onHandlerError: (error: unknown) => void;
@@ -101,6 +105,7 @@ export class GrpcServer {
     this.limits = options.limits;
     this.clock = options.clock;
     this.wheel = new DeadlineWheel(options.clock);
+    this.tracer = options.tracer;
     this.#onHandlerError = options.onHandlerError ?? rethrowOutside;
     const observer = options.observer ?? silentObserver;
     for (const [path, { method, handler }] of options.table.unary) {
@@ -207,6 +212,7 @@ const manyRequests: Status = {
 export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, HandledCall {
   readonly peer: PeerInfo;
   readonly deadline: number;
+  readonly span: CallSpan | undefined;
   request: unknown = undefined;
   requestBytes: Uint8Array = emptyBody;
   state: unknown = undefined;
@@ -246,6 +252,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     this.#startedMs = nowMs;
     this.deadline = nowMs + timeoutMs;
     server.openCalls++;
+    this.span = server.tracer?.call(this.#entry.method.path, head.metadata, peer.address, nowMs);
     this.#entry.observer.started();
   }
 
@@ -450,6 +457,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     this.#server.openCalls--;
     if (this.deadlineNext !== undefined) this.#server.wheel.disarm(this);
     this.#entry.observer.handled(this, code, this.#server.clock.mono() - this.#startedMs);
+    if (this.span !== undefined) this.span.finish(code);
   }
 
   #notifyCancel(): void {

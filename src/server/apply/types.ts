@@ -2,6 +2,7 @@
 import type { InternalRaftRequest } from '../../api/gen/etcdserverpb.ts';
 import type { Init } from '../../api/proto-io.ts';
 import type { Status } from '../../api/status.ts';
+import type { Span } from '../../base/trace.ts';
 
 /**
  * The answer of one applied request, encoded but for its header: the service puts the header field (cluster id, member id, `rev`, raft term)
@@ -25,6 +26,8 @@ export interface AuthInfo {
 
 /** Told once of a proposal's end. An object rather than a closure: a call object can be one. */
 export interface Completion {
+  /** What the request does, when its call is traced. */
+  readonly span?: Span | undefined;
   complete(error: Status | undefined, result: ApplyResult | undefined): void;
 }
 

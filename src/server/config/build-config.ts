@@ -194,6 +194,7 @@ export function buildConfig(options: Options): BuiltConfig {
     raftWriteTimeoutMs: Math.max(peerTimeoutMsMin, number('raft-write-timeout')),
     downgradeCheckMs: number('downgrade-check-time'),
     priorityRequest: gate('PriorityRequest'),
+    tracing: tracingOf({ text, number, bool }),
     featureGates: gates,
   } satisfies ServerConfig);
   return { config, remarks };
@@ -244,6 +245,25 @@ function discoveryOf({ text, number, bool, list }: DiscoveryAccess): ServerConfi
   }
   const domain = text('discovery-srv');
   return domain === '' ? undefined : Object.freeze({ kind: 'srv', domain, serviceName: text('discovery-srv-name') });
+}
+
+const samplingRateMax = 1_000_000;
+
+/** Undefined when tracing is off: its other flags are not looked at then. */
+function tracingOf({ text, number, bool }: Pick<Access, 'text' | 'number' | 'bool'>): ServerConfig['tracing'] {
+  if (!bool('enable-distributed-tracing')) return undefined;
+  const rate = number('distributed-tracing-sampling-rate');
+  // etcd's spelling.
+  const bad = (why: string): ConfigError => new ConfigError('verify', `distributed tracing configurition is not valid: (${why})`);
+  if (rate < 0) throw bad('tracing sampling rate must be positive');
+  if (rate > samplingRateMax) throw bad(`tracing sampling rate must be less than ${samplingRateMax}`);
+  const address = text('distributed-tracing-address');
+  return Object.freeze({
+    address: address === '' ? 'localhost:4317' : address,
+    serviceName: text('distributed-tracing-service-name'),
+    instanceId: text('distributed-tracing-instance-id'),
+    samplesPerMillion: rate,
+  });
 }
 
 /** There is one way to the initial cluster, and it is described in full. */

@@ -87,7 +87,20 @@ export interface ServerConfig {
   readonly downgradeCheckMs: number;
   /** 10,000 instead of 5,000 unapplied entries for requests that must get through (gate PriorityRequest). */
   readonly priorityRequest: boolean;
+  /** Undefined: off. */
+  readonly tracing: TracingConfig | undefined;
   readonly featureGates: ReadonlyMap<string, boolean>;
+}
+
+/** Spans that go to a collector. */
+export interface TracingConfig {
+  /** `host:port`. */
+  readonly address: string;
+  readonly serviceName: string;
+  /** Empty: none. */
+  readonly instanceId: string;
+  /** Of calls that come without a decision of their caller. */
+  readonly samplesPerMillion: number;
 }
 
 /** By SRV records: `_etcd-server-ssl-NAME._tcp.DOMAIN` and `_etcd-server-NAME._tcp.DOMAIN`. */

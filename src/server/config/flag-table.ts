@@ -217,11 +217,11 @@ section('Logging', (flag) => {
 });
 
 section('Distributed tracing', (flag) => {
-  flag('enable-distributed-tracing', 'bool', 'false', 'Send traces to a collector.', { notBuilt: true });
-  flag('distributed-tracing-address', 'string', 'localhost:4317', 'Address of the collector.', { notBuilt: true });
-  flag('distributed-tracing-service-name', 'string', 'etcd', 'Service name in traces.', { notBuilt: true });
-  flag('distributed-tracing-instance-id', 'string', '', 'Instance id in traces.', { notBuilt: true });
-  flag('distributed-tracing-sampling-rate', 'int', '0', 'Samples in a million spans.', { notBuilt: true });
+  flag('enable-distributed-tracing', 'bool', 'false', 'Send traces to a collector.');
+  flag('distributed-tracing-address', 'string', 'localhost:4317', 'Address of the collector.');
+  flag('distributed-tracing-service-name', 'string', 'etcd', 'Service name in traces.');
+  flag('distributed-tracing-instance-id', 'string', '', 'Instance id in traces.');
+  flag('distributed-tracing-sampling-rate', 'int', '0', 'Samples in a million spans.');
 });
 
 section('Features', (flag) => {

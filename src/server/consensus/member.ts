@@ -24,6 +24,7 @@ import { Leadership } from './leadership.ts';
 import { MemberChanges } from './member-changes.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import { onComplete, Proposals, type Waiting } from './proposals.ts';
+import { RaftSpans } from './raft-spans.ts';
 import { ReadIndex } from './read-index.ts';
 import { ReadyLoop, type ReadyEvents } from './ready-loop.ts';
 import { RequestIds } from './request-id.ts';
@@ -94,6 +95,7 @@ export class Member implements MemberFacade, ReadyEvents {
   readonly #o: MemberOptions;
   readonly #raft: RaftMachine;
   readonly #ids: RequestIds;
+  readonly #spans = new RaftSpans();
   readonly #onStop = new Set<() => void>();
   #backend: Backend;
   #stopped = false;
@@ -145,6 +147,7 @@ export class Member implements MemberFacade, ReadyEvents {
       timeoutMs,
       mono,
       wake,
+      spans: this.#spans,
       timeoutStatus: (startMs) => this.#timeoutStatus(startMs),
     });
     this.reads = new ReadIndex({
@@ -198,6 +201,7 @@ export class Member implements MemberFacade, ReadyEvents {
       backend,
       transport,
       clock,
+      spans: this.#spans,
       logger: log,
       memberId,
       heartbeatMs: config.heartbeatMs,
@@ -614,6 +618,8 @@ export class Member implements MemberFacade, ReadyEvents {
     const result = this.#o.applier.apply(request);
     if (this.#completion !== undefined) this.#result = result;
     const now = this.clock.mono();
+    const span = this.#completion?.span;
+    if (span !== undefined) this.#spans.applied(entry.Data, span, this.#sliceMs, now, entry.Index);
     const ms = now - this.#sliceMs;
     this.#sliceMs = now;
     this.#o.onApplied?.(request, result, ms);

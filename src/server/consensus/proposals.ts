@@ -6,6 +6,7 @@ import { Code, errors, type Status } from '../../api/status.ts';
 import type { RaftMachine, StepResult } from '../../raft/machine.ts';
 import { StateType } from '../../raft/machine.ts';
 import type { AuthInfo, ApplyResult, Completion, RaftRequest } from '../apply/types.ts';
+import type { RaftSpans } from './raft-spans.ts';
 import type { RequestIds } from './request-id.ts';
 
 /** Bytes of proposals held while there is no leader to take them; beyond it callers are told to come back. */
@@ -85,6 +86,7 @@ export interface ProposalsOptions {
   readonly timeoutMs: number;
   readonly mono: () => number;
   readonly wake: () => void;
+  readonly spans: RaftSpans;
   /** Which of the timeout errors a request gets that began at `startMs`. */
   readonly timeoutStatus: (startMs: number) => Status;
 }
@@ -216,6 +218,7 @@ export class Proposals {
     this.#byLow.delete(waiting.low);
     const completion = this.settle(waiting);
     if (completion === undefined) return;
+    if (completion.span !== undefined && waiting.data !== undefined) this.#o.spans.dropped(waiting.data);
     this.failed++;
     completion.complete(error, undefined);
   }
@@ -243,6 +246,8 @@ export class Proposals {
       }
       held.push(waiting);
       data.push(waiting.data);
+      const { span } = waiting.completion;
+      if (span !== undefined) this.#o.spans.proposed(waiting.data, span);
     }
     this.#held = [];
     this.#heldBytes = 0;

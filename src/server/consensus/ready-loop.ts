@@ -24,6 +24,7 @@ import { type Entry, EntryType, type HardState, type MemberId, type Message, Mes
 import type { Backend } from '../storage/backend.ts';
 import type { DurableLog, SnapshotFiles } from './durable.ts';
 import type { PeerTransport } from './peer-transport.ts';
+import type { RaftSpans } from './raft-spans.ts';
 
 /** Longest time one turn goes on applying, ms: a blocked loop is a lost leadership. */
 const applySliceMs = 5;
@@ -52,6 +53,7 @@ export interface ReadyLoopOptions {
   readonly backend: () => Backend;
   readonly transport: PeerTransport;
   readonly clock: Clock;
+  readonly spans: RaftSpans;
   readonly logger: Log;
   readonly memberId: MemberId;
   readonly heartbeatMs: number;
@@ -330,7 +332,9 @@ export class ReadyLoop {
       this.#save(rd, pending);
     }
     // 5. Queued behind a snapshot that came before, if any.
-    if (rd.committedEntries.length > 0) this.#applyQueue.push(rd.committedEntries);
+    if (rd.committedEntries.length === 0) return;
+    if (!this.#o.spans.idle) this.#o.spans.committed(rd.committedEntries, this.#clock.mono());
+    this.#applyQueue.push(rd.committedEntries);
   }
 
   #save(rd: Ready, pending: Pending): void {
@@ -341,7 +345,10 @@ export class ReadyLoop {
     }
     const hardState = rd.hardState ?? this.#lazyHardState;
     this.#lazyHardState = undefined;
+    const { spans } = this.#o;
+    const saved = spans.idle ? undefined : spans.saving(rd.entries);
     this.#o.log.save(rd.entries, hardState, rd.mustSync, () => {
+      saved?.();
       failpointThen('raftAfterSave', () => {
         this.#durable(pending);
         this.#drain();

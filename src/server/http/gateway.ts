@@ -11,6 +11,7 @@ import type { HandlerTable } from '../../wire/call.ts';
 import type { CallOptions, ClientStream } from '../../wire/channel.ts';
 import { readBody, type HttpHeaders, type HttpRequest, type HttpResponse } from '../../wire/http.ts';
 import { InProcessChannel } from '../../wire/in-process.ts';
+import type { CallTracer } from '../../base/trace.ts';
 import type { WireObserver } from '../../wire/observer.ts';
 import { JsonEnd, JsonError, JsonReader, type JsonNode } from './json-reader.ts';
 import { messageFromJson, messageToJson } from './proto-json.ts';
@@ -21,6 +22,7 @@ export interface GatewayOptions {
   /** --max-request-bytes and its overhead: what a request may be as protobuf. */
   readonly requestBytesMax: number;
   readonly observer?: WireObserver | undefined;
+  readonly tracer?: CallTracer | undefined;
   readonly onHandlerError?: ((error: unknown) => void) | undefined;
 }
 
@@ -82,6 +84,7 @@ export class Gateway {
       // A certificate's name must not count as a user here: the certificate is the gateway's, not the caller's.
       peer: { address: 'gateway', commonName: undefined, viaGateway: true },
       observer: options.observer,
+      tracer: options.tracer,
       onHandlerError: options.onHandlerError,
     });
     for (const m of methods) if (m.httpPath !== '') this.#routes.set(m.httpPath, m);

@@ -7,6 +7,7 @@ import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
 import { must } from '../../base/invariant.ts';
+import type { Span } from '../../base/trace.ts';
 import type { HandlerTable, Metadata, StreamCall, UnaryCall } from '../../wire/call.ts';
 import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/types.ts';
 import { LoginBackoff } from '../auth/login-backoff.ts';
@@ -16,6 +17,7 @@ import { defaultServiceLimits, type ServiceLimits } from './limits.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 import { WatchTimes } from '../mvcc/watch-times.ts';
 import { HealthState } from './health.ts';
+import { beginWork } from './work-spans.ts';
 import { varintSize, writeBigVarint, writeVarint } from './varint.ts';
 
 const utf8Strict = new TextDecoder('utf-8', { fatal: true });
@@ -47,7 +49,7 @@ const idleAdmissionsMax = 1024;
 export type Caller = Pick<UnaryCall, 'metadata' | 'peer' | 'fail'>;
 
 /** The part of a unary call that a proposal needs, whatever its messages. */
-export type EncodedCall = Pick<UnaryCall, 'method' | 'request' | 'requestBytes' | 'metadata' | 'peer' | 'fail' | 'replyEncoded'>;
+export type EncodedCall = Pick<UnaryCall, 'method' | 'request' | 'requestBytes' | 'metadata' | 'peer' | 'fail' | 'replyEncoded' | 'span'>;
 
 export class ServiceContext {
   readonly member: MemberFacade;
@@ -134,6 +136,7 @@ export class ServiceContext {
     const admissions = new Admissions<Req, Res>(this, method, handler);
     const enter = (call: UnaryCall<Req, Res>): void => {
       if (check?.(call) === false) return;
+      if (call.span !== undefined) beginWork(call.span, method.path, call.request);
       if (read?.(call.request) === true) this.member.linearizableRead(admissions.take(call).read);
       else admissions.enter(call);
     };
@@ -247,11 +250,13 @@ class Admissions<Req, Res> {
   take(call: UnaryCall<Req, Res>): Admission<Req, Res> {
     const admission = this.#idle.pop() ?? new Admission(this);
     admission.call = call;
+    admission.wait = call.span?.work?.child('read index');
     return admission;
   }
 
   release(admission: Admission<Req, Res>): void {
     admission.call = undefined;
+    admission.wait = undefined;
     if (this.#idle.length < idleAdmissionsMax) this.#idle.push(admission);
   }
 
@@ -264,11 +269,14 @@ class Admissions<Req, Res> {
 /** A call that waits for a linearizable read. Its callback is made once and lives as long as the object, which serves one call after the other. */
 class Admission<Req, Res> {
   call: UnaryCall<Req, Res> | undefined;
+  /** Of a traced call. */
+  wait: Span | undefined;
   readonly read: (error: Status | undefined) => void;
 
   constructor(of: Admissions<Req, Res>) {
     this.read = (error) => {
       const call = must(this.call, 'an admission under way has its call');
+      if (this.wait !== undefined) this.wait.end();
       of.release(this);
       if (error !== undefined) call.fail(error);
       else if (!call.cancelled) of.enter(call);
@@ -365,10 +373,12 @@ export class StreamScope<Req, Res> {
 
 /** A unary call that waits for its proposal. */
 export class Proposal implements Completion {
+  readonly span: Span | undefined;
   readonly #context: ServiceContext;
   readonly #call: EncodedCall;
 
   constructor(context: ServiceContext, call: EncodedCall) {
+    this.span = call.span?.work;
     this.#context = context;
     this.#call = call;
   }

@@ -10,6 +10,7 @@ import type {
 import { KV } from '../../api/gen/methods.ts';
 import type { Status } from '../../api/status.ts';
 import { must } from '../../base/invariant.ts';
+import type { Span } from '../../base/trace.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
 import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
@@ -168,10 +169,12 @@ function readOnlyTxn(context: ServiceContext, call: UnaryCall<TxnRequest, TxnRes
 
 /** A compaction answers once it is applied; a physical one once its last row is gone. */
 class Compaction implements Completion {
+  readonly span: Span | undefined;
   readonly #context: ServiceContext;
   readonly #call: UnaryCall<CompactionRequest, CompactionResponse>;
 
   constructor(context: ServiceContext, call: UnaryCall<CompactionRequest, CompactionResponse>) {
+    this.span = call.span?.work;
     this.#context = context;
     this.#call = call;
   }

@@ -12,6 +12,7 @@ import { registerLease } from './lease.ts';
 import { registerLock } from './lock.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { QuotaGuard } from './quota-guard.ts';
+import { registerReflection } from './reflection.ts';
 import { registerWatch } from './watch.ts';
 
 export function registerServices(table: HandlerTable, member: MemberFacade, dependencies: ServiceDependencies): void {
@@ -26,6 +27,7 @@ export function registerServices(table: HandlerTable, member: MemberFacade, depe
   registerLock(context);
   registerElection(context);
   registerHealth(table, context.health);
+  registerReflection(table);
   // Whatever is served has a rule (G-A-1), also what is registered without the context.
   for (const { method } of [...table.unary.values(), ...table.streams.values()]) mustHaveRule(method);
 }

@@ -16,6 +16,7 @@ import type { WatchDelivery, WatchStream } from '../mvcc/types.ts';
 import { watchRange } from '../txn/key-ranges.ts';
 import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
 import { controlMessage, EventEncoder, type WireWatchId } from './watch-encoder.ts';
+import { beginWatch } from './work-spans.ts';
 
 /** etcd's "no watch": in the answer to a failed create, and in a progress answer for the whole stream. */
 const invalidWatchId = -1;
@@ -109,6 +110,8 @@ class WatchSession {
       if (this.#aliases?.has(big) === true) return this.#refuse(duplicateId);
       hubId = this.#nextAlias--;
     }
+    const { span } = this.#scope.call;
+    if (span !== undefined) beginWatch(span, request);
     const watcher = this.#stream.watch(
       {
         key,

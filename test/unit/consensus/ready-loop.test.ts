@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import { type RaftMachine, type Ready, StateType } from '../../../src/raft/machine.ts';
 import { type Entry, type Message, MessageType, type Snapshot } from '../../../src/raft/types.ts';
 import { nullTransport } from '../../../src/server/consensus/peer-transport.ts';
+import { RaftSpans } from '../../../src/server/consensus/raft-spans.ts';
 import { ReadyLoop, type ReadyEvents } from '../../../src/server/consensus/ready-loop.ts';
 import type { Backend } from '../../../src/server/storage/backend.ts';
 
@@ -134,6 +135,7 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
     backend: () => backend,
     transport: { ...nullTransport, send: (ms) => void steps.push(`send ${ms.map((m) => m.type).join(',')}`) },
     clock,
+    spans: new RaftSpans(),
     logger: silentLog,
     memberId: 1n,
     heartbeatMs: 100,
