@@ -1,6 +1,7 @@
 /** `tsetcd server` (and the program called `etcd`): the process around a member. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { CorruptError } from '../server/storage/backend.ts';
 import type { LogRotation } from '../base/log.ts';
 import { DiskError } from '../base/disk.ts';
@@ -28,6 +29,7 @@ import { MemberRemoved, type RunningServer, type ServerOptions, startServer } fr
 import { makeTokens } from '../server/tokens.ts';
 import { BackendFormatError } from '../server/storage/revlog/log-backend.ts';
 import { WalError } from '../server/storage/wal/errors.ts';
+import { headerTraceLine, setHeaderTrace, wantsHeaderTrace } from '../wire/header-trace.ts';
 import { listenText, notifyInit } from './frame/daemon.ts';
 
 export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
@@ -52,6 +54,9 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
   // Debug lines on and off while it runs, for members without --enable-pprof.
   process.on('SIGUSR2', () => setLogLevel(log, log.level === 'debug' ? config.config.logLevel : 'debug'));
   await bindFailpoints(log, env);
+  if (wantsHeaderTrace(env.GODEBUG)) {
+    setHeaderTrace((name, value, sensitive) => writeSync(2, headerTraceLine(Date.now(), name, value, sensitive)));
+  }
   const { config: described } = config;
   const disk = new RealDisk({ unsafeNoFsync: described.unsafeNoFsync });
   let initialized = false;
@@ -101,6 +106,7 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
       buildStore: storeBuilder({ unsafeNoFsync: server.unsafeNoFsync }),
       listen: true,
       databaseFile: true,
+      upgradesEtcd: basename(runtime.argv[0] ?? '') === 'etcd',
       // Waiting for a leader can take for ever: it can be stopped meanwhile.
       onBuilt(server) {
         running = server;

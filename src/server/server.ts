@@ -106,6 +106,11 @@ export interface ServerOptions {
   readonly buildStore?: ((from: string, to: string) => Promise<void>) | undefined;
   /** An orderly stop leaves `member/snap/db` as etcd's bbolt file, for etcd and its tools to go on with. */
   readonly databaseFile?: boolean | undefined;
+  /**
+   * A directory that was etcd's from the first is taken over, as a newer etcd takes over an older one's: the program was called by the name `etcd`. Absent,
+   * it is refused.
+   */
+  readonly upgradesEtcd?: boolean | undefined;
   /** The member is built and begins to talk to others; it serves clients only when `startServer` resolves. */
   readonly onBuilt?: ((server: RunningServer) => void) | undefined;
   /**
@@ -177,8 +182,8 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   const lock: DiskLock = openDataDir(disk, paths, log);
   undo.push(() => lock.release());
   const database = settleDatabase(disk, paths.snapDir);
-  if (database === 'foreign') throw new DataRefused(foreignDatabase(paths));
-  if (database === 'changed') await takeOver(options, paths);
+  if (database === 'foreign' && options.upgradesEtcd !== true) throw new DataRefused(foreignDatabase(paths));
+  if (database === 'foreign' || database === 'changed') await takeOver(options, paths);
 
   let fatal = false;
   const onFatal = (error: Error): void => {

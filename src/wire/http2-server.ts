@@ -15,6 +15,7 @@ import { Code, type Status } from '../api/status.ts';
 import type { BindingOptions, ServerBinding } from './binding.ts';
 import type { PeerInfo } from './call.ts';
 import { encodeMessage } from './grpc-text.ts';
+import { headerTrace } from './header-trace.ts';
 import { headerMap, lowerNames, type HttpHeaders, type HttpRequest, type HttpResponse } from './http.ts';
 import { KeepalivePolicy, keepalivePeriodMs } from './keepalive.ts';
 import { isGrpcContentType, ServerCall, type CallCarrier, type CallHead, type HeaderField } from './server-call.ts';
@@ -146,6 +147,8 @@ class Session {
       grpc.openStreams--;
     });
     const fields = raw.length > 0 ? fieldsOfRaw(raw) : fieldsOf(headers);
+    const trace = headerTrace();
+    if (trace !== undefined) for (let i = 0; i + 1 < raw.length; i += 2) trace(raw[i] as string, raw[i + 1] as string, false);
     const method = headers[':method'] ?? '';
     const path = headers[':path'] ?? '';
     const authority = headers[':authority'] ?? headers.host ?? '';

@@ -1,6 +1,6 @@
 // The program `tsetcd server` as its operators meet it: signals, exit codes, what it refuses, what it logs.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.ts';
@@ -72,6 +72,42 @@ describe('a start that cannot be', () => {
     expect(lastMessage(r.stderr).error).toContain('migrate-from-etcd');
     expect(readFileSync(join(dir, 'member/snap/db'))).toHaveLength(16384);
   });
+});
+
+it("called etcd, takes over a directory that was etcd's from the first, as a newer etcd does", async () => {
+  const s = scratch();
+  const link = join(s.dir, 'etcd');
+  symlinkSync(program, link);
+  const member = await oneMember({ link, env: { GODEBUG: 'gctrace=0,http2debug=2' } });
+  try {
+    const client = connect({ endpoints: [member.endpoint] });
+    const { header } = await client.put('k', 'v');
+    client.close();
+    // Asked for like that, the header fields of requests are written as a Go program writes them.
+    expect(member.log).toContain(` http2: decoded hpack field header field ":authority" = "${member.endpoint}"\n`);
+    await member.stop();
+    // What is left without these is what an etcd leaves.
+    const snap = join(member.options.dataDir, 'member/snap');
+    rmSync(join(snap, 'db.store'), { recursive: true });
+    rmSync(join(snap, 'db.exported'));
+    const before = readFileSync(join(snap, 'db'));
+    const r = await refused([`--data-dir=${member.options.dataDir}`]);
+    expect(r.code).toBe(20);
+    expect(readFileSync(join(snap, 'db')).equals(before)).toBe(true);
+
+    await member.start();
+    expect(member.log).toContain('took over the bbolt file of an etcd');
+    const again = connect({ endpoints: [member.endpoint] });
+    const got = await again.get('k');
+    expect(got.kvs.map((kv) => kv.modRevision)).toEqual([header?.revision]);
+    again.close();
+    // And leaves one again.
+    await member.stop();
+    expect(readFileSync(join(snap, 'db')).length).toBeGreaterThan(0);
+  } finally {
+    await member.remove();
+    s.remove();
+  }
 });
 
 it('starts from a config file alone, on two client ports, with its log in two places', async () => {

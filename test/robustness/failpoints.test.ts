@@ -94,6 +94,39 @@ describe('a member with GOFAIL_HTTP', () => {
     await clear('beforeLookupWhenLeaseTimeToLive');
   });
 
+  it('tells a renewal that its lease was revoked meanwhile', async () => {
+    await set('beforeCheckpointInLeaseRenew', 'sleep(3000)');
+    // On a busy machine a renewal can be over before the lease is gone.
+    let outcome = '';
+    for (let attempt = 0; attempt < 5 && !outcome.includes('requested lease not found'); attempt++) {
+      const { ID } = await client.grantLease(100);
+      const before = await count('beforeCheckpointInLeaseRenew');
+      const renewal = client.keepLeaseOnce(ID).then(
+        (r) => String(r.TTL),
+        (error: Error) => error.message,
+      );
+      await until('the renewal to sleep', async () => (await count('beforeCheckpointInLeaseRenew')) > before);
+      await client.revokeLease(ID);
+      outcome = await renewal;
+    }
+    expect(outcome).toContain('requested lease not found');
+    await clear('beforeCheckpointInLeaseRenew');
+  });
+
+  it('writes back what changed data alone', async () => {
+    await set('beforeWritebackBuf', 'off');
+    // What goes through the log and finds nothing to do; the member itself may have something to write meanwhile.
+    await until('a request that wrote nothing', async () => {
+      const before = await count('beforeWritebackBuf');
+      await client.delete('nothing there');
+      return (await count('beforeWritebackBuf')) === before;
+    });
+    const before = await count('beforeWritebackBuf');
+    await client.put('k', 'v');
+    expect(await count('beforeWritebackBuf')).toBeGreaterThan(before);
+    await clear('beforeWritebackBuf');
+  });
+
   it('dies at a panic with 2, as a Go program', async () => {
     await set('raftBeforeSave', 'panic("so be it")');
     await client.put('k', 'v', { timeoutMs: 2000 }).catch(() => undefined);

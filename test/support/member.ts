@@ -65,6 +65,8 @@ export interface MemberOptions {
   readonly name?: string;
   /** `etcd` runs the reference server with the same flags. */
   readonly kind?: 'tsetcd' | 'etcd';
+  /** A link named `etcd` to the program: it is called by that name, without the word `server`. */
+  readonly link?: string;
   readonly dataDir: string;
   readonly clientPort: number;
   readonly peerPort: number;
@@ -121,7 +123,7 @@ export class MemberProcess {
     ];
     const log = openSync(this.logFile, 'a');
     const command = o.kind === 'etcd' ? join(referenceBin, 'etcd') : process.execPath;
-    const args = o.kind === 'etcd' ? flags : [program, 'server', ...flags];
+    const args = o.kind === 'etcd' ? flags : o.link === undefined ? [program, 'server', ...flags] : [o.link, ...flags];
     const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...process.env, ...o.env, ...env } });
     closeSync(log);
     this.child = child;

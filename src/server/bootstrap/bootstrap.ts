@@ -352,7 +352,7 @@ async function restart(options: BootstrapOptions, walOptions: WalOptions, snapsh
       backend.consistentIndex < snapshotIndex &&
       options.disk.stat(snapshotter.databasePath(snapshotIndex)) !== undefined
     ) {
-      log.info('a received database was not installed yet', {
+      log.info('Recovering from snapshot backend', {
         'snapshot-index': snapshotIndex,
         'consistent-index': backend.consistentIndex,
       });

@@ -3,7 +3,7 @@ import { InternalRaftRequest, type PutRequest } from '../../api/gen/etcdserverpb
 import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
-import { failpoint, failpointThen } from '../../base/failpoint.ts';
+import { failpoint, failpointsOn, failpointThen } from '../../base/failpoint.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { RaftMachine, RaftStatus, SoftState } from '../../raft/machine.ts';
@@ -439,24 +439,30 @@ export class Member implements MemberFacade, ReadyEvents {
         lessor.whenSettled(id, () => this.renewLease(id, (failed, ttl) => answer(failed, ttl)));
         return;
       }
-      const lease = lessor.lookup(id);
-      if (lease !== undefined && lease.remainingTtl > 0) {
-        failpoint('beforeCheckpointInLeaseRenew');
-        // A next leader must not start from the checkpoint that this renewal makes untrue.
-        this.proposals.propose(
-          { leaseCheckpoint: { checkpoints: [{ ID: id, remainingTTL: 0 }] } },
-          undefined,
-          onComplete((failed, result) => {
-            const bad = failed ?? result?.error;
-            if (bad !== undefined) answer(bad);
-            else this.#renewNow(id, answer);
-          }),
-          this.#raft.term,
-        );
-        return;
-      }
-      this.#renewNow(id, answer);
+      if (failpointsOn() && lessor.lookup(id) !== undefined)
+        failpointThen('beforeCheckpointInLeaseRenew', () => this.#renewFound(id, answer));
+      else this.#renewFound(id, answer);
     });
+  }
+
+  /** Looks once more: while a failpoint slept the lease may have been revoked. */
+  #renewFound(id: bigint, answer: (error: Status | undefined, ttl?: number) => void): void {
+    const lease = this.lessor.lookup(id);
+    if (lease === undefined || lease.remainingTtl <= 0) {
+      this.#renewNow(id, answer);
+      return;
+    }
+    // A next leader must not start from the checkpoint that this renewal makes untrue.
+    this.proposals.propose(
+      { leaseCheckpoint: { checkpoints: [{ ID: id, remainingTTL: 0 }] } },
+      undefined,
+      onComplete((failed, result) => {
+        const bad = failed ?? result?.error;
+        if (bad !== undefined) answer(bad);
+        else this.#renewNow(id, answer);
+      }),
+      this.#raft.term,
+    );
   }
 
   #renewNow(id: bigint, answer: (error: Status | undefined, ttl?: number) => void): void {

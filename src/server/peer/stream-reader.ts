@@ -11,6 +11,11 @@ import type { StreamKind } from './stream-writer.ts';
 
 /** Least time between two dials of one stream: ten a second. */
 const redialMs = 100;
+/**
+ * A stream that fell silent is kept for so long while another is dialled, ms. To close it tells the peer (which then posts its messages) only that this
+ * end hears nothing: on a link that loses what comes this way there is nothing better yet, and where a new stream can be had it takes the old one's place.
+ */
+const silentMaxMs = 60_000;
 /** Bytes of a refusal's body that are read. */
 const refusalBytesMax = 1024;
 
@@ -21,7 +26,7 @@ export interface StreamReaderOptions {
   readonly client: PeerClient;
   readonly clock: Clock;
   readonly log: Log;
-  /** A link on which nothing comes for so long is cut, ms: the other side sends a heartbeat each third of it. */
+  /** A link on which nothing comes for so long counts as lost and is dialled anew, ms: the other side sends a heartbeat each third of it. */
   readonly readTimeoutMs: number;
   readonly onMessage: (m: Message) => void;
   readonly onUp: () => void;
@@ -36,6 +41,8 @@ export class StreamReader {
   #request: ClientRequest | undefined;
   #watch: Timer | undefined;
   #redial: Timer | undefined;
+  /** Gives up a stream that fell silent. */
+  #dropSilent: (() => void) | undefined;
   #dialledMs = -Infinity;
   #stopped = false;
   /** The last failure, so that a peer that is down is logged once. */
@@ -54,6 +61,7 @@ export class StreamReader {
     this.#redial?.cancel();
     this.#watch?.cancel();
     this.#request?.destroy();
+    this.#dropSilent?.();
   }
 
   #dial(): void {
@@ -63,8 +71,14 @@ export class StreamReader {
     const { url } = client;
     let over = false;
     let request: ClientRequest | undefined;
+    /** Set once this stream is silent and another is on its way. */
+    let drop: (() => void) | undefined;
     const fail = (what: string, error: string): void => {
       if (over) return;
+      if (drop !== undefined) {
+        drop();
+        return;
+      }
       over = true;
       this.#watch?.cancel();
       request?.destroy();
@@ -91,7 +105,25 @@ export class StreamReader {
     this.#watch?.cancel();
     let heardMs = clock.mono();
     this.#watch = clock.every(this.#o.readTimeoutMs / 4, () => {
-      if (clock.mono() - heardMs > this.#o.readTimeoutMs) fail(connected ? reading : dialling, 'i/o timeout');
+      if (clock.mono() - heardMs <= this.#o.readTimeoutMs) return;
+      if (!connected) {
+        fail(dialling, 'i/o timeout');
+        return;
+      }
+      this.#watch?.cancel();
+      this.#request = undefined;
+      const giveUp = clock.after(silentMaxMs - this.#o.readTimeoutMs, () => drop?.());
+      drop = () => {
+        over = true;
+        giveUp.cancel();
+        request?.destroy();
+        if (this.#dropSilent === drop) this.#dropSilent = undefined;
+      };
+      this.#dropSilent?.();
+      this.#dropSilent = drop;
+      client.failed(url);
+      this.#lost(reading, 'i/o timeout');
+      this.#dial();
     });
     let connected = false;
     const reading = `read ${streamName(kind)}`;
@@ -109,6 +141,7 @@ export class StreamReader {
         return;
       }
       connected = true;
+      this.#dropSilent?.();
       this.#connected();
       const decoder = decoderOf(kind, { local: own.memberId, remote: peer });
       response.on('data', (chunk: Buffer) => {

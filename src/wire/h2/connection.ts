@@ -34,6 +34,7 @@ import {
   writeSettingsAck,
   writeWindowUpdate,
 } from './frames.ts';
+import { headerTrace } from '../header-trace.ts';
 import { HpackDecoder, type HeaderEntry } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { areTrailers, parseHead, sameButTimeout, timeoutOf, type RequestHead } from './request-head.ts';
@@ -163,6 +164,7 @@ export class Connection {
       tableBytes: limits.hpackTableBytes,
       listBytesMax: limits.headerListBytesMax,
       countMax: limits.headerCountMax,
+      trace: headerTrace(),
     });
     this.#recvWindow = Math.max(initialWindowBytes, limits.connectionWindowBytes);
     this.#keepalive = new KeepalivePolicy(limits, this.nowMs);

@@ -4,6 +4,7 @@
  */
 import { huffmanDecode } from './huffman.ts';
 import { staticFields } from './hpack-tables.ts';
+import type { HeaderTrace } from '../header-trace.ts';
 import { ErrorCode, H2Error } from './frames.ts';
 
 /** What a field is to a request; `FieldKind.bad` ones make it malformed. */
@@ -86,6 +87,7 @@ export class HpackDecoder {
   readonly #tableBytesMax: number;
   readonly #listBytesMax: number;
   readonly #countMax: number;
+  readonly #trace: HeaderTrace | undefined;
   /** Newest last; entries before `#first` are evicted. */
   #dynamic: (HeaderEntry | undefined)[] = [];
   #first = 0;
@@ -96,7 +98,13 @@ export class HpackDecoder {
   #pos = 0;
   #end = 0;
 
-  constructor(options: { readonly tableBytes: number; readonly listBytesMax: number; readonly countMax: number }) {
+  constructor(options: {
+    readonly tableBytes: number;
+    readonly listBytesMax: number;
+    readonly countMax: number;
+    readonly trace?: HeaderTrace | undefined;
+  }) {
+    this.#trace = options.trace;
     this.#tableBytesMax = options.tableBytes;
     this.#limit = options.tableBytes;
     this.#listBytesMax = options.listBytesMax;
@@ -113,22 +121,23 @@ export class HpackDecoder {
     let any = false;
     while (this.#pos < end) {
       const byte = b[this.#pos] as number;
-      if (byte >= 128) this.#take(this.#entry(this.#integer(7)), out);
+      if (byte >= 128) this.#take(this.#entry(this.#integer(7)), out, false);
       else if (byte >= 64) {
         const entry = this.#literal(6);
         this.#insert(entry);
-        this.#take(entry, out);
+        this.#take(entry, out, false);
       } else if (byte >= 32) {
         if (any) throw new H2Error(ErrorCode.compressionError, 'table size update after a field');
         this.#resize(this.#integer(5));
         continue;
-      } else this.#take(this.#literal(4), out);
+      } else this.#take(this.#literal(4), out, byte >= 16);
       any = true;
     }
     this.#buf = staticBuffer;
   }
 
-  #take(entry: HeaderEntry, out: HeaderEntry[]): void {
+  #take(entry: HeaderEntry, out: HeaderEntry[], sensitive: boolean): void {
+    if (this.#trace !== undefined) this.#trace(entry.name, entry.value, sensitive);
     this.listBytes += entry.size;
     if (this.listBytes > this.#listBytesMax || out.length >= this.#countMax) this.tooLarge = true;
     else out.push(entry);

@@ -152,6 +152,8 @@ export class LogBackend implements Backend {
   #commitInFlight = false;
   #ops = 0;
   #changed = false;
+  /** Data changed since the last `setConsistentIndex`. */
+  #wrote = false;
   #bytesSinceCommit = 0;
   #bytesUnsubmitted = 0;
   #timer: Timer | undefined;
@@ -282,9 +284,12 @@ export class LogBackend implements Backend {
   setConsistentIndex(index: number, term: number): void {
     this.#consistentIndex = index;
     this.#consistentTerm = term;
-    failpoint('beforeWritebackBuf');
+    // As in etcd, an entry that changed no data has nothing to write back.
+    const wrote = this.#wrote;
+    if (wrote) failpoint('beforeWritebackBuf');
     this.#touch();
-    failpoint('afterWritebackBuf');
+    this.#wrote = false;
+    if (wrote) failpoint('afterWritebackBuf');
     if (this.#ops >= this.#o.batchOps || this.#bytesSinceCommit >= batchBytesMax) this.#startCommit();
     if (this.#bytesUnsubmitted >= earlyWriteBytes) this.#writeEarly();
   }
@@ -793,6 +798,7 @@ export class LogBackend implements Backend {
 
   #touch(): void {
     this.#changed = true;
+    this.#wrote = true;
     if (this.#timer === undefined && !this.#commitInFlight && !this.#closed && !this.#direct) this.#armTimer();
   }
 
