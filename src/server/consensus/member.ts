@@ -17,6 +17,7 @@ import type { Lessor } from '../lease/lessor.ts';
 import type { Cluster } from '../membership/cluster.ts';
 import type { MvccStore } from '../mvcc/types.ts';
 import type { Backend } from '../storage/backend.ts';
+import { requestText } from '../txn/request-text.ts';
 import type { DurableLog, SnapshotFiles } from './durable.ts';
 import { Duties } from './duties.ts';
 import type { LeaseInfo, MemberDone, MemberFacade } from './facade.ts';
@@ -629,7 +630,7 @@ export class Member implements MemberFacade, ReadyEvents {
     const ms = now - this.#sliceMs;
     this.#sliceMs = now;
     this.#o.onApplied?.(request, result, ms);
-    if (ms > this.config.warningApplyMs) this.#slowApply(request, ms);
+    if (ms > this.config.warningApplyMs) this.#slowApply(entry, result, ms);
     if (result.error === errors.noSpace && !this.alarms.isRaised(1)) this.#raiseNoSpace();
   }
 
@@ -648,16 +649,21 @@ export class Member implements MemberFacade, ReadyEvents {
     this.#sliceMs = nowMs;
   }
 
-  #slowApply(request: InternalRaftRequest, ms: number): void {
+  #slowApply(entry: Entry, result: ApplyResult, ms: number): void {
     this.slowApplies++;
-    const kind = Object.entries(request).find(([k, v]) => k !== 'ID' && k !== 'header' && v !== undefined)?.[0] ?? 'empty';
+    // Decoded anew: what was applied may be a frame without an id.
+    const request = InternalRaftRequest.decode(entry.Data);
+    const failed = result.error !== undefined;
+    let bytes = 0;
+    // Looking at the answer to a login would sign its token.
+    if (!failed && request.authenticate === undefined) for (const part of result.body) bytes += part.length;
     this.log.warn('apply request took too long', {
       took: formatDuration(ms),
       'expected-duration': formatDuration(this.config.warningApplyMs),
       prefix: '',
-      request: `header:<ID:${request.header?.ID ?? request.ID} > ${kind}:<>`,
-      response: '',
-      error: '',
+      request: requestText(request),
+      response: failed ? '' : `size:${bytes}`,
+      ...(result.error === undefined ? {} : { error: result.error.message }),
     });
   }
 

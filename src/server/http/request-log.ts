@@ -22,6 +22,8 @@ export class RequestLog implements WireObserver {
 
   method(method: MethodDef): MethodObserver {
     const inner = this.#inner.method(method);
+    // The answer's size is told right before the call's end, in one turn.
+    let answerBytes = 0;
     if (method.requestStream || method.responseStream) return inner;
     const slowMs = this.#slowMs;
     const log = this.#log;
@@ -29,24 +31,28 @@ export class RequestLog implements WireObserver {
       started: () => inner.started(),
       handled: (call, code, durationMs) => {
         inner.handled(call, code, durationMs);
-        if (durationMs > slowMs || log.debugEnabled) this.#write(method, call, code, durationMs);
+        if (durationMs > slowMs || log.debugEnabled) this.#write(call, { code, durationMs, answerBytes: code === 0 ? answerBytes : -1 });
       },
       received: (bytes) => inner.received(bytes),
-      sent: (bytes) => inner.sent(bytes),
+      sent: (bytes) => {
+        answerBytes = bytes;
+        inner.sent(bytes);
+      },
     };
   }
 
-  #write(method: MethodDef, call: HandledCall, code: Code, durationMs: number): void {
+  #write(call: HandledCall, end: { readonly code: Code; readonly durationMs: number; readonly answerBytes: number }): void {
+    const { code, durationMs, answerBytes } = end;
     const fields = {
       'start time': new Date(this.#clock.wall() - durationMs).toISOString(),
       'time spent': formatDuration(durationMs),
       remote: call.peer.address,
-      'response type': method.path,
+      'response type': call.method.path,
       code,
       'request count': -1,
       'request size': call.requestBytes.length,
       'response count': -1,
-      'response size': -1,
+      'response size': answerBytes,
       'request content': content(call.request),
     };
     if (durationMs > this.#slowMs) this.#log.warn('request stats', fields);
