@@ -43,6 +43,8 @@ export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
    */
   readonly requestBytes: Uint8Array;
   readonly request: Req;
+  /** True while the client's connection has so much output waiting that a large answer should wait too; where there is no connection, never. */
+  readonly congested?: boolean;
   reply(response: Res): void;
   /** As `reply`, for a body that is encoded already, in parts that are sent one after the other. Parts must not be changed afterwards. */
   replyEncoded(parts: readonly Uint8Array[]): void;

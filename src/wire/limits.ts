@@ -38,7 +38,7 @@ export interface WireLimits {
   readonly heldBytesMax: number;
   /** Bytes of output queued on a stream above which `send` returns false. */
   readonly streamHighWaterBytes: number;
-  /** Output queued on a connection above which its new calls wait for their turn. */
+  /** Output queued on a connection above which its new calls and ranges wait for their turn: one or two large answers. */
   readonly connectionHighWaterBytes: number;
   /** Bytes given to a socket and not yet taken by the kernel above which no more frames are written and nothing more is read from it. */
   readonly socketHighWaterBytes: number;
@@ -82,7 +82,7 @@ export const defaultWireLimits: WireLimits = {
   connectionWindowBytes: 1_048_576,
   heldBytesMax: 67_108_864,
   streamHighWaterBytes: 65_536,
-  connectionHighWaterBytes: 33_554_432,
+  connectionHighWaterBytes: 4_194_304,
   socketHighWaterBytes: 262_144,
   stalledMs: 120_000,
   controlFramesBurst: 500,

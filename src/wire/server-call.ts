@@ -28,6 +28,8 @@ export interface CallCarrier {
   /** Trailers; headers and trailers in one block when nothing went before. */
   sendStatus(status: Status): void;
   readonly bufferedBytes: number;
+  /** The whole connection has more output waiting than it should. */
+  readonly congested?: boolean;
   /** Holds back the stream's window, or renews it again. */
   setPaused(paused: boolean): void;
 }
@@ -266,6 +268,10 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
 
   get bufferedBytes(): number {
     return this.#carrier.bufferedBytes;
+  }
+
+  get congested(): boolean {
+    return this.#carrier.congested === true;
   }
 
   /** Bytes of request body kept for messages that are not whole, or not delivered. */

@@ -138,7 +138,7 @@ export class Store implements MvccStore, TxnOwner {
       signal,
       scan,
       () => {
-        done(undefined, rangeResult(scan, current));
+        done(undefined, signal.cancelled ? undefined : rangeResult(scan, current));
       },
       () => {
         this.rangeSliced(query, signal, done);
@@ -403,8 +403,7 @@ class SlicedRange implements Restartable {
   }
 
   slice(until: number): boolean {
-    if (this.#signal.cancelled) return true;
-    if (!this.#scan.advance(new SliceBudget(this.#clock, until))) return false;
+    if (!this.#signal.cancelled && !this.#scan.advance(new SliceBudget(this.#clock, until))) return false;
     this.#done();
     return true;
   }

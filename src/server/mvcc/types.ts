@@ -60,7 +60,8 @@ export interface MvccStore {
   /** In one turn; for apply and for small reads. @throws CompactedError, FutureRevisionError */
   range(query: RangeQuery): RangeResult;
   /**
-   * Cut into slices of ~2 ms: for reads of services. `done` runs in this turn when the range is small. `signal.cancelled` stops it.
+   * Cut into slices of ~2 ms: for reads of services. `done` runs in this turn when the range is small. `signal.cancelled` stops it: then
+   * there is no result.
    * The revision is fixed at the start; a compaction past it in between does not disturb the rows already pinned by the job.
    */
   rangeSliced(

@@ -30,6 +30,13 @@ const txnField = 6;
 
 /** Idle range jobs kept for reuse: about as many as there are reads in one turn. */
 const idleJobsMax = 1024;
+/** Ranges that go on in slices at the same time; each has 2 ms of every turn of the loop, and holds what it has read. */
+const rangesAtWorkMax = 8;
+/** Time in one turn in which ranges may begin. */
+const rangeTurnMs = 4;
+/** Ranges that wait: looked at in one turn, and looked at again after so many ms when their connections took nothing. */
+const looksPerTurn = 1024;
+const parkedMs = 5;
 /** Rows put into a response in one turn: about 1 ms. */
 const rowsPerTurn = 8192;
 
@@ -64,9 +71,25 @@ export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
 
 type RangeCall = UnaryCall<RangeRequest, RangeResponse>;
 
+/**
+ * Ranges in turn. A small one is answered at once. What takes long goes on in slices, a few at a time, and nothing is read for a connection that does
+ * not take what it has: a client that asks for everything in a thousand calls at once would hold up the loop and fill the memory.
+ */
 class RangeJobs {
   readonly context: ServiceContext;
   readonly #idle: RangeJob[] = [];
+  #atWork = 0;
+  /** Oldest first, from `#at` on. */
+  #waiting: RangeJob[] = [];
+  #at = 0;
+  /** When this turn's ranges have had their time; −∞ between turns that read something. */
+  #turnEndsMs = -Infinity;
+  #pumping = false;
+  readonly #pump = (): void => {
+    this.#pumping = false;
+    this.#turnEndsMs = -Infinity;
+    this.#startWaiting();
+  };
 
   constructor(context: ServiceContext) {
     this.context = context;
@@ -76,10 +99,69 @@ class RangeJobs {
     const job = this.#idle.pop() ?? new RangeJob(this);
     job.call = call;
     job.info = info;
-    job.run();
+    if (call.request.rangeEnd.length === 0) job.run();
+    else if (call.congested === true || !this.#mayStart()) {
+      this.#waiting.push(job);
+      this.#pumpSoon(0);
+    } else this.#start(job);
+  }
+
+  #start(job: RangeJob): void {
+    this.#atWork++;
+    job.counted = true;
+    try {
+      job.run();
+    } catch (error) {
+      this.release(job);
+      throw error;
+    }
+  }
+
+  #mayStart(): boolean {
+    if (this.#atWork >= rangesAtWorkMax) return false;
+    const now = this.context.member.clock.mono();
+    if (this.#turnEndsMs === -Infinity) {
+      this.#turnEndsMs = now + rangeTurnMs;
+      this.#pumpSoon(0);
+    }
+    return now < this.#turnEndsMs;
+  }
+
+  #startWaiting(): void {
+    let looks = Math.min(this.#waiting.length - this.#at, looksPerTurn);
+    let parked = 0;
+    for (; looks > 0; looks--) {
+      const job = this.#waiting[this.#at] as RangeJob;
+      const call = must(job.call, 'a job that waits has its call');
+      if (call.cancelled) this.release(job);
+      else if (call.congested === true) {
+        this.#waiting.push(job);
+        parked++;
+      } else if (this.#mayStart()) this.#start(job);
+      else break;
+      this.#at++;
+    }
+    if (this.#at === this.#waiting.length || this.#at > looksPerTurn) {
+      this.#waiting.splice(0, this.#at);
+      this.#at = 0;
+    }
+    if (this.#waiting.length > 0) this.#pumpSoon(parked > 0 || this.#atWork >= rangesAtWorkMax ? parkedMs : 0);
+  }
+
+  /** At the end of this turn, or in so many ms. */
+  #pumpSoon(ms: number): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    const { clock } = this.context.member;
+    if (ms === 0) clock.defer(this.#pump);
+    else clock.after(ms, this.#pump);
   }
 
   release(job: RangeJob): void {
+    if (job.counted) {
+      job.counted = false;
+      this.#atWork--;
+    }
     job.call = undefined;
     job.info = undefined;
     if (this.#idle.length < idleJobsMax) this.#idle.push(job);
@@ -90,6 +172,8 @@ class RangeJobs {
 class RangeJob {
   call: RangeCall | undefined;
   info: AuthInfo | undefined;
+  /** Among those at work. */
+  counted = false;
   readonly #jobs: RangeJobs;
   readonly #ranged: (error: CompactedError | FutureRevisionError | undefined, result: RangeResult | undefined) => void;
 

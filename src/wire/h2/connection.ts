@@ -203,6 +203,11 @@ export class Connection {
     return this.#queuedBytes;
   }
 
+  /** So much waits that new calls, and large answers of those that have begun, have to wait too. */
+  get congested(): boolean {
+    return this.#queuedBytes > this.limits.connectionHighWaterBytes;
+  }
+
   // ---- life
 
   /** Asks the client to go elsewhere. The first GOAWAY leaves time for calls that are on their way; the second names the last one taken. */
@@ -604,7 +609,7 @@ export class Connection {
     this.#streams.set(id, stream);
     grpc.openStreams++;
     if (endStream) stream.remoteClosed = true;
-    const defer = this.#queuedBytes > this.limits.connectionHighWaterBytes;
+    const defer = this.congested;
     if (defer) this.#deferred.push(stream);
     stream.open(defer);
     if (endStream && !stream.localClosed) stream.ended();

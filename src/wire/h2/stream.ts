@@ -204,6 +204,10 @@ export class NativeStream implements CallCarrier {
     return this.queuedBytes;
   }
 
+  get congested(): boolean {
+    return this.connection.congested;
+  }
+
   sendMessage(codec: Codec<unknown>, message: unknown, last: boolean): number {
     if (this.localClosed) return 0;
     const { connection } = this;
