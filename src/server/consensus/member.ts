@@ -622,7 +622,10 @@ export class Member implements MemberFacade, ReadyEvents {
     }
     // A read that nobody waits for has no effect.
     if (this.#completion === undefined && hasNoSideEffect(request)) return;
+    const setsVersion = request.clusterVersionSet !== undefined;
+    const versionBefore = setsVersion ? this.cluster.version : undefined;
     const result = this.#o.applier.apply(request);
+    if (setsVersion) this.#tellVersion(versionBefore);
     if (this.#completion !== undefined) this.#result = result;
     const now = this.clock.mono();
     const span = this.#completion?.span;
@@ -665,6 +668,16 @@ export class Member implements MemberFacade, ReadyEvents {
       response: failed ? '' : `size:${bytes}`,
       ...(result.error === undefined ? {} : { error: result.error.message }),
     });
+  }
+
+  #tellVersion(before: string | undefined): void {
+    const { version } = this.cluster;
+    if (version === undefined || version === before) return;
+    const minor = (v: string): string => v.split('.').slice(0, 2).join('.');
+    const ids = { 'cluster-id': this.clusterId, 'local-member-id': this.memberId };
+    if (before === undefined) this.log.info('set initial cluster version', { ...ids, 'cluster-version': minor(version) });
+    else this.log.info('updated cluster version', { ...ids, from: minor(before), to: minor(version) });
+    this.log.info('enabled capabilities for version', { 'cluster-version': minor(version) });
   }
 
   /** The write has taken effect on every member; from now on the quota is enforced before proposing. */
