@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect } from '../../src/client/index.ts';
+import { connect, rpc } from '../../src/client/index.ts';
 import { freePorts, httpGet, oneMember, program, scratch, until } from '../support/member.ts';
 
 type One = Awaited<ReturnType<typeof oneMember>>;
@@ -72,6 +72,24 @@ describe('a start that cannot be', () => {
     expect(lastMessage(r.stderr).error).toContain('migrate-from-etcd');
     expect(readFileSync(join(dir, 'member/snap/db'))).toHaveLength(16384);
   });
+});
+
+it('lowers the version of cluster and store for a downgrade, and raises it when that is cancelled', async () => {
+  const member = await oneMember();
+  const client = connect({ endpoints: [member.endpoint] });
+  const version = async (): Promise<unknown> => JSON.parse((await httpGet(`${member.url}/version`)).body);
+  const of = (v: string): object => ({ etcdserver: '3.7.1', etcdcluster: v, storage: v });
+  try {
+    await until('the version', async () => JSON.stringify(await version()) === JSON.stringify(of('3.7.0')), 60_000);
+    await client.call(rpc.Maintenance.downgrade, { action: 1, version: '3.6.7' });
+    await until('the lower version', async () => JSON.stringify(await version()) === JSON.stringify(of('3.6.0')), 60_000);
+    expect((await client.status()).downgradeInfo).toMatchObject({ enabled: true, targetVersion: '3.6.0' });
+    await client.call(rpc.Maintenance.downgrade, { action: 2 });
+    await until('the version again', async () => JSON.stringify(await version()) === JSON.stringify(of('3.7.0')), 60_000);
+  } finally {
+    client.close();
+    await member.remove();
+  }
 });
 
 it("called etcd, takes over a directory that was etcd's from the first, as a newer etcd does", async () => {

@@ -109,7 +109,7 @@ export class Duties {
     );
   }
 
-  /** On the leader: the cluster's version is the lowest of its members' and never falls; the store's follows it. */
+  /** On the leader: the cluster's version is the lowest of its members', or what a downgrade aims at; the store's follows it. */
   monitorVersion(): void {
     const { leadership, transport, cluster, log, proposals, serverVersion, memberId } = this.#o;
     this.updateStorageVersion();
@@ -129,8 +129,8 @@ export class Duties {
       }
       const current = cluster.version;
       // With members unheard of a new cluster starts low; it is raised when they are known.
-      const wanted = lowest ?? (current === undefined ? '3.0.0' : undefined);
-      if (wanted === undefined || (current !== undefined && compareVersions(wanted, current) <= 0)) return;
+      const wanted = current === undefined ? (lowest ?? '3.0.0') : lowest === undefined ? undefined : this.#nextVersion(current, lowest);
+      if (wanted === undefined) return;
       if (current === undefined) log.info('setting up initial cluster version using v3 API', { 'cluster-version': shown(wanted) });
       else log.info('updating cluster version using v3 API', { from: shown(current), to: shown(wanted) });
       this.#settingVersion = true;
@@ -149,6 +149,21 @@ export class Duties {
     });
   }
 
+  /** Undefined: it stays. */
+  #nextVersion(current: string, lowest: string): string | undefined {
+    const { downgrade } = this.#o.cluster;
+    if (!downgrade.enabled) return compareVersions(lowest, current) > 0 ? lowest : undefined;
+    const target = majorMinor(downgrade.targetVersion);
+    if (compareVersions(target, current) === 0) return undefined;
+    if (isNextBelow(target, current) && isNextBelow(target, lowest)) return target;
+    this.#o.log.error('Cannot downgrade from cluster-version to downgrade-target', {
+      'downgrade-target': downgrade.targetVersion,
+      'cluster-version': current,
+      'minimal-server-version': lowest,
+    });
+    return undefined;
+  }
+
   /** The schema version in the backend is this member's own affair: hashes leave it out. */
   updateStorageVersion(): void {
     const { cluster, log } = this.#o;
@@ -160,6 +175,12 @@ export class Duties {
     if (there !== undefined && utf8Text(there) === wanted) return;
     backend.put('meta', key, utf8(wanted));
     log.info('updated storage version', { 'new-storage-version': wanted });
+    if (cluster.downgrade.enabled) {
+      log.info('The server is ready to downgrade', {
+        'target-version': cluster.downgrade.targetVersion,
+        'server-version': this.#o.serverVersion,
+      });
+    }
   }
 
   /** Ended leases are revoked through raft, by a leader that has just made sure it is one (G-L-5). */
@@ -222,6 +243,13 @@ export class Duties {
       raft.term,
     );
   }
+}
+
+/** Whether `version` is the minor version before `of`'s. */
+function isNextBelow(version: string, of: string): boolean {
+  const [major, minor] = version.split('.').map(Number);
+  const [ofMajor, ofMinor] = of.split('.').map(Number);
+  return major === ofMajor && minor === (ofMinor ?? 0) - 1;
 }
 
 /** `3.7.1` → `3.7.0`. */
