@@ -44,6 +44,8 @@ export interface DutiesOptions {
   readonly log: Log;
   readonly timeoutMs: number;
   readonly backend: () => Backend;
+  /** Writes a raft snapshot as soon as that can be. */
+  readonly snapshotNow: () => void;
   /** Who the member itself acts as: with auth on, an expired lease is revoked in root's name. */
   readonly rootInfo: () => AuthInfo | undefined;
 }
@@ -180,6 +182,8 @@ export class Duties {
         'target-version': cluster.downgrade.targetVersion,
         'server-version': this.#o.serverVersion,
       });
+      // An older etcd must not meet the higher version again when it replays the log.
+      this.#o.snapshotNow();
     }
   }
 

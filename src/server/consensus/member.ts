@@ -179,6 +179,7 @@ export class Member implements MemberFacade, ReadyEvents {
       onRemoved: () => this.#removed(),
     });
     this.duties = new Duties({
+      snapshotNow: () => this.loop.snapshotNow(),
       config,
       memberId,
       serverVersion: options.serverVersion,

@@ -131,6 +131,7 @@ export class ReadyLoop {
   #appliedTerm: number;
 
   #snapshotIndex: number;
+  #snapshotAsked = false;
   #savingOwnSnapshot = false;
   #compactedFrom: number;
   /** Bytes of the entries applied so far, and how many they were at the newest snapshot and at the last cut of the in-memory log. */
@@ -211,6 +212,12 @@ export class ReadyLoop {
     }
     this.#inbox.push(message);
     this.wake();
+  }
+
+  /** Writes a raft snapshot now, or after the one that is being written. */
+  snapshotNow(): void {
+    this.#snapshotAsked = this.#savingOwnSnapshot;
+    if (!this.#savingOwnSnapshot && !this.#installing) this.#saveOwnSnapshot();
   }
 
   reportUnreachable(id: MemberId): void {
@@ -464,7 +471,9 @@ export class ReadyLoop {
     events.appliedTo(this.#applied);
     const snapshotDue =
       !this.#savingOwnSnapshot &&
-      (this.#applied - this.#snapshotIndex > this.#o.snapshotCount || this.#appliedBytes - this.#snapshotAtBytes > snapshotEveryBytes);
+      (this.#snapshotAsked ||
+        this.#applied - this.#snapshotIndex > this.#o.snapshotCount ||
+        this.#appliedBytes - this.#snapshotAtBytes > snapshotEveryBytes);
     this.#compactLog(snapshotDue);
     if (snapshotDue) this.#saveOwnSnapshot();
     return !timeUp;
@@ -539,6 +548,7 @@ export class ReadyLoop {
   #saveOwnSnapshot(): void {
     if (this.#savingOwnSnapshot || this.#applied <= this.#snapshotIndex) return;
     this.#savingOwnSnapshot = true;
+    this.#snapshotAsked = false;
     this.#snapshotAtBytes = this.#appliedBytes;
     const { backend, snapshots, log, logger, events, memberId } = this.#o;
     const index = this.#applied;
