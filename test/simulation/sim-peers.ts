@@ -12,6 +12,7 @@ import { MemberRemoved, type RunningServer } from '../../src/server/server.ts';
 import type { BackendView } from '../../src/server/storage/backend.ts';
 import { BoltSnapshot } from '../../src/server/storage/bbolt/bolt-snapshot.ts';
 import { hex16 } from '../../src/server/storage/wal/format.ts';
+import type { Timer } from '../../src/base/clock.ts';
 import type { DiskThread } from '../../src/base/disk.ts';
 import type { HttpRequest } from '../../src/wire/http.ts';
 import type { Machine, Process } from './machine.ts';
@@ -19,6 +20,8 @@ import type { Machine, Process } from './machine.ts';
 const snapDir = 'data/member/snap';
 /** As the sender of the peer room. */
 const snapshotTimeoutMs = 60_000;
+/** What a cut takes out of a connection is sent again after this, as by TCP. */
+const resendMs = 1000;
 const questionTimeoutMs = 7000;
 
 export class SimPeers implements PeerTransport, RemoteClusterSource {
@@ -124,7 +127,10 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
       if (ok) cluster.counts.snapshotsTaken++;
       report(ok);
     };
-    const timer = process.clock.after(snapshotTimeoutMs, () => finish(false));
+    const timer = process.clock.after(snapshotTimeoutMs, () => {
+      upload?.abort();
+      finish(false);
+    });
     let upload: Upload | undefined;
     const abort = (): void => upload?.abort();
     process.onDeath.add(abort);
@@ -348,8 +354,11 @@ class Upload {
   readonly #done: (ok: boolean) => void;
   #receiver: Process | undefined;
   #request: FakeRequest | undefined;
+  /** Pieces that have arrived. */
   #at = 0;
+  #resend: Timer | undefined;
   #over = false;
+  readonly #broken = (): void => this.abort();
 
   constructor(from: Process, to: Machine, pieces: readonly Uint8Array[], done: (ok: boolean) => void) {
     this.#from = from;
@@ -371,13 +380,17 @@ class Upload {
       this.abort();
       return;
     }
+    const at = this.#at;
     network.send(here, there, true, false, () => {
-      if (this.#over) return;
+      if (this.#over || at !== this.#at) return;
       if (!this.#from.alive || this.#to.process !== receiver) return this.abort();
+      this.#at++;
+      this.#resend?.cancel();
+      this.#receiver = receiver;
+      receiver.onDeath.add(this.#broken);
       world.at(world.now, receiver, () => {
-        this.#receiver = receiver;
-        this.#request ??= receiver.peers.takeSnapshot(this.#from, (ok) => network.send(there, here, true, false, () => this.#finish(ok)));
-        const piece = this.#pieces[this.#at++];
+        this.#request ??= receiver.peers.takeSnapshot(this.#from, (ok) => this.#answer(receiver, ok));
+        const piece = this.#pieces[at];
         if (piece === undefined) this.#request.onEnd?.();
         else {
           this.#request.onData?.(piece);
@@ -385,6 +398,14 @@ class Upload {
         }
       });
     });
+    this.#resend = world.at(world.now + resendMs, this.#from, () => this.step());
+  }
+
+  #answer(receiver: Process, ok: boolean): void {
+    const { network, world } = receiver.machine.cluster;
+    if (this.#over) return;
+    network.send(receiver.number, this.#from.number, true, false, () => this.#finish(ok));
+    this.#resend = world.at(world.now + resendMs, this.#from, () => this.#answer(receiver, ok));
   }
 
   abort(): void {
@@ -398,6 +419,8 @@ class Upload {
   #finish(ok: boolean): void {
     if (this.#over) return;
     this.#over = true;
+    this.#resend?.cancel();
+    this.#receiver?.onDeath.delete(this.#broken);
     const { world } = this.#from.machine.cluster;
     world.at(world.now, this.#from, () => this.#done(ok));
   }
