@@ -15,7 +15,7 @@ const found: Readonly<Record<string, number>> = {
   'term-not-synced': 11,
   'commit-of-an-older-term': 17,
   'commit-without-a-majority': 6,
-  'read-without-a-quorum': 29,
+  'read-without-a-quorum': 2,
   'read-before-applied': 1,
   'lease-revoked-by-a-deposed-leader': 20,
   'lease-shortened-by-a-new-leader': 17,

@@ -11,7 +11,7 @@ import type { WatchHub, WatchStream } from '../../src/server/mvcc/types.ts';
 import { LogBackend } from '../../src/server/storage/revlog/log-backend.ts';
 import type { Bug } from './cluster.ts';
 import { DiskAround } from './disk-around.ts';
-import type { Knobs } from './knobs.ts';
+import type { Fault, Knobs } from './knobs.ts';
 import { Process } from './machine.ts';
 
 /** Jobs of one thread are reported done when they are written, before they are synced. */
@@ -164,6 +164,13 @@ export const bugs: readonly Bug[] = [
     rule: 'G-KV-9: a leader asks a quorum before it answers a read',
     // The time in which two think that they lead is short: much is to happen in it.
     knobs: (knobs) => ({ ...knobs, clients: 6, thinkMs: 10, reads: 0.6, members: Math.max(3, knobs.members) }),
+    // A leader alone, for as long as the others take to elect another: every now and then.
+    faults: ({ durationMs, tickMs, electionTicks }) => {
+      const faults: Fault[] = [];
+      const ms = 3 * tickMs * electionTicks;
+      for (let at = 600; at < durationMs; at += 2 * ms) faults.push({ at, kind: 'partition', target: -1, ms, dice: 0 });
+      return faults;
+    },
     built(_process, { raft }) {
       const states: ReadState[] = [];
       const readIndex = raft.readIndex.bind(raft);

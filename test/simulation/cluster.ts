@@ -6,7 +6,7 @@ import type { SeededRandom } from '../../src/base/random.ts';
 import { idText } from '../../src/server/membership/ids.ts';
 import type { MemberId } from '../../src/raft/types.ts';
 import type { RunningServer } from '../../src/server/server.ts';
-import type { Knobs } from './knobs.ts';
+import type { Fault, Knobs } from './knobs.ts';
 import { Machine, Process } from './machine.ts';
 import { Network } from './network.ts';
 import { Oracle } from './oracle.ts';
@@ -26,6 +26,8 @@ export interface Bug {
   built?(process: Process, server: RunningServer, cluster: Cluster): void;
   /** Knobs without which the mistake cannot show. */
   knobs?(knobs: Knobs): Knobs;
+  /** Faults beside those of the plan, without which it seldom shows. */
+  faults?(knobs: Knobs): readonly Fault[];
 }
 
 export class Cluster {

@@ -62,7 +62,7 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<RunResu
     clients.push(...watchers);
     for (const c of clients) c.start();
     compareNowAndThen(cluster);
-    const faults = new FaultDriver(cluster, plan.faults);
+    const faults = new FaultDriver(cluster, [...plan.faults, ...(options.bug?.faults?.(knobs) ?? [])]);
     faults.start();
     await world.runTo(knobs.durationMs);
 
