@@ -13,13 +13,18 @@ export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 const ticksPerSecond = 100;
 const startMaxMs = 120_000;
 
+const handedOut = new Set();
 async function freePort() {
-  return new Promise((resolve) => {
+  const port = await new Promise((resolve) => {
     const s = createServer().listen(0, '127.0.0.1', () => {
       const { port } = s.address();
       s.close(() => resolve(port));
     });
   });
+  // A port that was closed may come again at once.
+  if (handedOut.has(port)) return freePort();
+  handedOut.add(port);
+  return port;
 }
 
 const healthy = (url) =>

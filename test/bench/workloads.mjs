@@ -189,7 +189,7 @@ export function workloadsFor(count) {
         const writtenBytesPerPut = (m.writtenMB() * 1e6) / keys;
         const filledMemory = m.memory();
         const paging = await tool('load', [...m.toolFlags, 'page', '-limit', '500']);
-        const big = await tool('load', [...m.toolFlags, 'bigrange', '-keys', String(Math.round(keys / 10))]);
+        const big = await tool('load', [...m.toolFlags, 'bigrange', '-keys', String(Math.min(100_000, Math.round(keys / 10)))]);
         await m.stop();
         const cleanMs = await firstRead(m);
         const cleanCpuMs = m.cpu() * 1000;

@@ -20,7 +20,9 @@ export interface Owner {
 
 interface Entry {
   time: number;
-  sequence: number;
+  /** When it was to run at first: what waits for its owner keeps its order, however often it is put off. */
+  readonly due: number;
+  readonly sequence: number;
   readonly owner: Owner | undefined;
   /** Settles no promise: the turn needs no end of its own. */
   readonly plain: boolean;
@@ -85,7 +87,8 @@ export class World {
   }
 
   at(time: number, owner: Owner | undefined, run: () => void, plain = false): Timer {
-    const entry: Entry = { time: Math.max(time, this.now), sequence: ++this.#sequence, owner, plain, run };
+    const due = Math.max(time, this.now);
+    const entry: Entry = { time: due, due, sequence: ++this.#sequence, owner, plain, run };
     this.#push(entry);
     return {
       cancel() {
@@ -125,7 +128,6 @@ export class World {
       if (next.run === undefined || owner?.alive === false) continue;
       if (owner !== undefined && owner.busyUntil > next.time) {
         next.time = owner.busyUntil;
-        next.sequence = ++this.#sequence;
         this.#push(next);
         continue;
       }
@@ -185,7 +187,8 @@ export class World {
 }
 
 function isBefore(a: Entry, b: Entry): boolean {
-  return a.time < b.time || (a.time === b.time && a.sequence < b.sequence);
+  if (a.time !== b.time) return a.time < b.time;
+  return a.due !== b.due ? a.due < b.due : a.sequence < b.sequence;
 }
 
 export interface ClockTraits {
