@@ -125,11 +125,11 @@ export async function buildAll({ types = false } = {}) {
     outdir: join(dist, 'workers'),
   });
   for (const old of readdirSync(dist)) if (/^(cli|member)-.*\.cache$/.test(old)) rmSync(join(dist, old), { force: true });
-  const start = { js: `'use strict';${bundleUrl}` };
-  await bundle('cli', { ...commonJs, plugins: [apart], entryPoints: [join(src, 'commands/control.ts')], banner: start });
+  const firstLines = { js: `'use strict';${bundleUrl}` };
+  await bundle('cli', { ...commonJs, plugins: [apart], entryPoints: [join(src, 'commands/control.ts')], banner: firstLines });
   // As its lines stand, since a member's log names them.
   const lines = { minifyWhitespace: false, minifySyntax: false };
-  await bundle('member', { ...commonJs, ...lines, plugins: [apart], entryPoints: [join(src, 'main.ts')], banner: start });
+  await bundle('member', { ...commonJs, ...lines, plugins: [apart], entryPoints: [join(src, 'main.ts')], banner: firstLines });
   if (types) declarations();
   writeFileSync(stamp, '');
 }
