@@ -602,11 +602,19 @@ async function openFront(
   // Loaded only by members that listen.
   const onHandlerError = handlerErrors(log, options.onFatal);
   const [{ GrpcServer }, { Listener }] = await Promise.all([import('../wire/server-call.ts'), import('../wire/listener.ts')]);
+  const observer = new RequestLog(metrics.observer(), {
+    log,
+    clock,
+    slowMs: config.warningUnaryRequestMs,
+    slowApplyMs: config.warningApplyMs,
+    applyBeganMs: () => member.applyBeganMs,
+    onSlowRead: () => member.slowApplies++,
+  });
   const grpc = new GrpcServer({
     table,
     limits: wireLimits(config, options.figures),
     clock,
-    observer: new RequestLog(metrics.observer(), { log, clock, slowMs: config.warningUnaryRequestMs }),
+    observer,
     tracer: tracing?.tracer,
     onHandlerError,
   });
@@ -617,7 +625,7 @@ async function openFront(
         table,
         clock,
         requestBytesMax: limits.recvMessageBytesMax,
-        observer: metrics.observer(),
+        observer,
         tracer: tracing?.tracer,
         onHandlerError,
       })

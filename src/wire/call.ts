@@ -50,6 +50,11 @@ export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
   replyEncoded(parts: readonly Uint8Array[]): void;
   /** A place for the handler's own state, so that it needs no closure. */
   state: unknown;
+  /** What handlers tell the log of slow calls. */
+  rows?: number;
+  rowsInAll?: number;
+  agreedMs?: number | undefined;
+  workedMs?: number | undefined;
 }
 
 /** A call in which at least one side streams. For server streaming, `onMessage` sees exactly one message and then `onHalfClose`. */

@@ -141,6 +141,12 @@ abstract class InProcessCall implements HandledCall {
   abstract readonly request: unknown;
   abstract readonly requestBytes: Uint8Array;
   cancelled = false;
+  answer: readonly Uint8Array[] | undefined = undefined;
+  failure: Status | undefined = undefined;
+  rows = 0;
+  rowsInAll = 0;
+  agreedMs: number | undefined = undefined;
+  workedMs: number | undefined = undefined;
   onCancel: (() => void) | undefined = undefined;
   protected done = false;
   protected readonly channel: InProcessChannel;
@@ -193,6 +199,7 @@ abstract class InProcessCall implements HandledCall {
   breakOff(status: Status): void {
     if (this.done) return;
     this.cancelled = true;
+    this.failure = status;
     this.settle(status.code);
     this.deliver(status);
     const onCancel = this.onCancel;
@@ -206,6 +213,7 @@ abstract class InProcessCall implements HandledCall {
 
   fail(status: Status): void {
     if (this.done) return;
+    this.failure = status;
     this.settle(status.code);
     this.deliver(status);
   }
@@ -287,6 +295,7 @@ class InProcessUnary<Req, Res> extends InProcessCall implements UnaryCall<Req, R
     if (this.done) return;
     const body = joined(parts);
     this.observer.sent(body.length);
+    this.answer = parts;
     this.settle(Code.OK);
     this.#resolve(this.method.response.decode(body) as Res);
   }

@@ -3,7 +3,7 @@
  * hot path pays for a call of a method and for nothing else.
  */
 import type { MethodDef } from '../api/gen/methods.ts';
-import type { Code } from '../api/status.ts';
+import type { Code, Status } from '../api/status.ts';
 import type { PeerInfo } from './call.ts';
 
 /** What is known of a call when it ends. */
@@ -13,6 +13,18 @@ export interface HandledCall {
   /** Of a unary call, once it is decoded. */
   readonly request: unknown;
   readonly requestBytes: Uint8Array;
+  /** The answer as it was sent, or the status that was sent instead. Known while `handled` runs. */
+  readonly answer?: readonly Uint8Array[] | undefined;
+  readonly failure?: Status | undefined;
+  /** Of a range: rows in the answer, and rows that it speaks of. */
+  readonly rows?: number;
+  readonly rowsInAll?: number;
+  /**
+   * On the monotonic clock, ms: a read that had to wait for it was known to be up to date; and the main part of the work was done (rows of a large range
+   * read, a compaction applied).
+   */
+  readonly agreedMs?: number | undefined;
+  readonly workedMs?: number | undefined;
 }
 
 export interface MethodObserver {

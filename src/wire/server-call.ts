@@ -218,6 +218,12 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
   request: unknown = undefined;
   requestBytes: Uint8Array = emptyBody;
   state: unknown = undefined;
+  answer: readonly Uint8Array[] | undefined = undefined;
+  failure: Status | undefined = undefined;
+  rows = 0;
+  rowsInAll = 0;
+  agreedMs: number | undefined = undefined;
+  workedMs: number | undefined = undefined;
   cancelled = false;
   onCancel: (() => void) | undefined = undefined;
   onMessage: ((message: unknown) => void) | undefined = undefined;
@@ -447,12 +453,16 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
       this.#carrier.sendParts([zipped], zipped.length, true, last);
     } else this.#carrier.sendParts(parts, bytes, false, last);
     this.#entry.observer.sent(bytes);
-    if (last) this.#close(Code.OK);
+    if (!last) return;
+    this.answer = parts;
+    this.#close(Code.OK);
+    this.answer = undefined;
   }
 
   /** Sends a status and ends the call. */
   #finish(status: Status): void {
     this.done = true;
+    this.failure = status;
     this.#carrier.sendStatus(status);
     this.#close(status.code);
   }

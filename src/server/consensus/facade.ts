@@ -52,6 +52,8 @@ export interface MemberFacade {
   proposeEncoded(field: number, request: Uint8Array, auth: AuthInfo | undefined, completion: Completion, message?: unknown): void;
   /** Runs `done` once a read sees every write acknowledged before now; many callers share one round. */
   linearizableRead(done: (error: Status | undefined) => void): void;
+  /** When the newest round of such reads was over, monotonic ms. */
+  readonly readAgreedMs: number;
 
   /** Configuration changes. `done` gets the members after the change. */
   addMember(peerUrls: readonly string[], isLearner: boolean, done: MemberDone): void;

@@ -109,6 +109,7 @@ export class Member implements MemberFacade, ReadyEvents {
   readonly #putFrame: InternalRaftRequest = { ...InternalRaftRequest.create(), header: { ID: 0n, username: '', authRevision: 0 } };
   /** When the entry before was done. */
   #sliceMs = 0;
+  #applyBeganMs = 0;
   #firstCommitTerm = 0;
   #soleVoter = false;
   /** The process was away for longer than an election timeout and no quorum has answered since (F-15). */
@@ -138,7 +139,6 @@ export class Member implements MemberFacade, ReadyEvents {
     const timeoutMs = this.requestTimeoutMs;
     this.#ids = new RequestIds(memberId, clock.wall());
     const wake = (): void => this.loop.wake();
-    const mono = (): number => clock.mono();
     const backend = (): Backend => this.#backend;
     this.leadership = new Leadership(clock, config.electionMs);
     this.proposals = new Proposals({
@@ -146,7 +146,7 @@ export class Member implements MemberFacade, ReadyEvents {
       ids: this.#ids,
       maxRequestBytes: config.maxRequestBytes,
       timeoutMs,
-      mono,
+      mono: () => clock.mono(),
       wake,
       spans: this.#spans,
       timeoutStatus: (startMs) => this.#timeoutStatus(startMs),
@@ -155,7 +155,8 @@ export class Member implements MemberFacade, ReadyEvents {
       raft,
       ids: this.#ids,
       timeoutMs,
-      mono,
+      clock: this.clock,
+      logger: this.log,
       wake,
       applied: () => this.loop.applied,
       soleVoter: () => !this.loop.held && this.#soleVoter,
@@ -405,6 +406,15 @@ export class Member implements MemberFacade, ReadyEvents {
     this.reads.read(done);
   }
 
+  get readAgreedMs(): number {
+    return this.reads.agreedMs;
+  }
+
+  /** When applying the newest entry began, monotonic ms. */
+  get applyBeganMs(): number {
+    return this.#applyBeganMs;
+  }
+
   addMember(peerUrls: readonly string[], isLearner: boolean, done: MemberDone): void {
     this.changes.add(peerUrls, isLearner, done);
   }
@@ -632,9 +642,11 @@ export class Member implements MemberFacade, ReadyEvents {
     const span = this.#completion?.span;
     if (span !== undefined) this.#spans.applied(entry.Data, span, this.#sliceMs, now, entry.Index);
     const ms = now - this.#sliceMs;
+    this.#applyBeganMs = this.#sliceMs;
     this.#sliceMs = now;
     this.#o.onApplied?.(request, result, ms);
     if (ms > this.config.warningApplyMs) this.#slowApply(entry, result, ms);
+    if (result.error !== undefined && result.error !== errors.compacted) this.#failedApply(entry, result.error, ms);
     if (result.error === errors.noSpace && !this.alarms.isRaised(1)) this.#raiseNoSpace();
   }
 
@@ -668,6 +680,15 @@ export class Member implements MemberFacade, ReadyEvents {
       request: requestText(request),
       response: failed ? '' : `size:${bytes}`,
       ...(result.error === undefined ? {} : { error: result.error.message }),
+    });
+  }
+
+  #failedApply(entry: Entry, error: Status, ms: number): void {
+    this.log.warn('failed to apply request', {
+      took: formatDuration(ms),
+      request: requestText(InternalRaftRequest.decode(entry.Data)),
+      response: '',
+      error: error.message,
     });
   }
 

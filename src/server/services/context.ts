@@ -137,8 +137,10 @@ export class ServiceContext {
     const enter = (call: UnaryCall<Req, Res>): void => {
       if (check?.(call) === false) return;
       if (call.span !== undefined) beginWork(call.span, method.path, call.request);
-      if (read?.(call.request) === true) this.member.linearizableRead(admissions.take(call).read);
-      else admissions.enter(call);
+      if (read?.(call.request) !== true) return admissions.enter(call);
+      const admission = admissions.take(call);
+      this.member.linearizableRead(admission.read);
+      admission.waits = true;
     };
     this.table.addUnary<Req, Res>(method, (call) => {
       const refused = this.#admit(call.metadata, this.member.isLearner && !(learner?.(call.request) ?? false));
@@ -247,9 +249,15 @@ class Admissions<Req, Res> {
     this.#handler = handler;
   }
 
+  /** When the newest round of reads was over. */
+  get agreedMs(): number {
+    return this.#context.member.readAgreedMs;
+  }
+
   take(call: UnaryCall<Req, Res>): Admission<Req, Res> {
     const admission = this.#idle.pop() ?? new Admission(this);
     admission.call = call;
+    admission.waits = false;
     admission.wait = call.span?.work?.child('read index');
     return admission;
   }
@@ -269,6 +277,8 @@ class Admissions<Req, Res> {
 /** A call that waits for a linearizable read. Its callback is made once and lives as long as the object, which serves one call after the other. */
 class Admission<Req, Res> {
   call: UnaryCall<Req, Res> | undefined;
+  /** The read was not answered at once. */
+  waits = false;
   /** Of a traced call. */
   wait: Span | undefined;
   readonly read: (error: Status | undefined) => void;
@@ -277,6 +287,7 @@ class Admission<Req, Res> {
     this.read = (error) => {
       const call = must(this.call, 'an admission under way has its call');
       if (this.wait !== undefined) this.wait.end();
+      if (this.waits) call.agreedMs = of.agreedMs;
       of.release(this);
       if (error !== undefined) call.fail(error);
       else if (!call.cancelled) of.enter(call);

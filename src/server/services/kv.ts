@@ -37,6 +37,8 @@ const rangeTurnMs = 4;
 /** Ranges that wait: looked at in one turn, and looked at again after so many ms when their connections took nothing. */
 const looksPerTurn = 1024;
 const parkedMs = 5;
+/** Ranges of more rows than that note when they were read: what the log of slow ones tells. */
+const rowsTimed = 1024;
 /** Rows put into a response in one turn: about 1 ms. */
 const rowsPerTurn = 8192;
 
@@ -204,11 +206,17 @@ class RangeJob {
     if (failed !== undefined) return call.fail(failed);
     // Undefined without an error: the call was cancelled on the way.
     if (result === undefined || call.cancelled) return;
+    call.rowsInAll = result.count;
     if (result.gathered !== undefined) {
-      call.replyEncoded([context.header(result.rev), ...encodeGathered(call.request, result.gathered, result.count)]);
+      if (result.gathered.count > rowsTimed) call.workedMs = context.member.clock.mono();
+      const parts = encodeGathered(call.request, result.gathered, result.count);
+      call.rows = result.gathered.count;
+      call.replyEncoded([context.header(result.rev), ...parts]);
       return;
     }
+    if (result.kvs.length > rowsTimed) call.workedMs = context.member.clock.mono();
     const answer = rangeAnswer(call.request, result);
+    call.rows = answer.kvs.length;
     if (answer.kvs.length > rowsPerTurn) new LargeAnswer(context, call, answer, result.rev).next();
     else call.replyEncoded([context.header(result.rev), ...encodeRangeAnswer(answer)]);
   }
@@ -267,6 +275,7 @@ class Compaction implements Completion {
     const failed = error ?? result?.error;
     if (failed !== undefined) return this.#call.fail(failed);
     if (result === undefined) return;
+    this.#call.workedMs = this.#context.member.clock.mono();
     const reply = (): void => this.#call.replyEncoded(this.#context.frame(result));
     if (this.#call.request.physical && result.whenCompacted !== undefined) result.whenCompacted(reply);
     else reply();

@@ -1,14 +1,13 @@
 /** Requests in the log, in the shape that etcd gives them. How long keys and values are, never which: keys may be as secret as values. */
-import type { InternalRaftRequest, RequestOp } from '../../api/gen/etcdserverpb.ts';
+import type { InternalRaftRequest, RequestOp, TxnRequest } from '../../api/gen/etcdserverpb.ts';
 
 /** Operations of a txn that are spelled out on each side. */
 const operationsMax = 16;
 
 export function requestText(r: InternalRaftRequest): string {
   const header = `ID:${r.header?.ID ?? r.ID}${(r.header?.username ?? '') === '' ? '' : ` username:${JSON.stringify(r.header?.username)}`}`;
-  if (r.put !== undefined) return `header:<${header} > put:<${putText(r.put)}>`;
-  if (r.txn !== undefined)
-    return `header:<${header} > txn:<compare:${r.txn.compare.length} success:<${operations(r.txn.success)}> failure:<${operations(r.txn.failure)}>>`;
+  if (r.put !== undefined) return `header:<${header}> put:<${putText(r.put)}>`;
+  if (r.txn !== undefined) return `header:<${header}> txn:<${txnText(r.txn)}>`;
   return `header:{${header}}  ${otherText(r)}`;
 }
 
@@ -33,10 +32,31 @@ function operations(ops: readonly RequestOp[]): string {
   return shown.join(' ');
 }
 
-function putText(put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: bigint }): string {
+export function txnText(txn: Pick<TxnRequest, 'compare' | 'success' | 'failure'>): string {
+  return `compare:${txn.compare.length} success:<${operations(txn.success)}> failure:<${operations(txn.failure)}>`;
+}
+
+export function putText(put: { readonly key: Uint8Array; readonly value: Uint8Array; readonly lease: bigint }): string {
   return `key_size:${put.key.length} value_size:${put.value.length} ${put.lease === 0n ? '' : `lease:${put.lease} `}`;
 }
 
-function rangeText(range: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): string {
-  return `key_size:${range.key.length}${range.rangeEnd.length === 0 ? '' : ` range_end_size:${range.rangeEnd.length}`}`;
+export function rangeText(range: RangeLike): string {
+  const words = [`key_size:${range.key.length}`];
+  if (range.rangeEnd.length > 0) words.push(`range_end_size:${range.rangeEnd.length}`);
+  if ((range.limit ?? 0) !== 0) words.push(`limit:${range.limit}`);
+  if ((range.revision ?? 0) !== 0) words.push(`revision:${range.revision}`);
+  if (range.serializable === true) words.push('serializable:true');
+  if (range.keysOnly === true) words.push('keys_only:true');
+  if (range.countOnly === true) words.push('count_only:true');
+  return words.join(' ');
+}
+
+interface RangeLike {
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  readonly limit?: number;
+  readonly revision?: number;
+  readonly serializable?: boolean;
+  readonly keysOnly?: boolean;
+  readonly countOnly?: boolean;
 }

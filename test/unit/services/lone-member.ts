@@ -124,6 +124,10 @@ export class LoneMember implements MemberFacade {
     });
   }
 
+  get readAgreedMs(): number {
+    return this.clock.mono();
+  }
+
   linearizableRead(done: (error: Status | undefined) => void): void {
     this.clock.defer(() => done(this.leader === 0n ? errors.noLeader : undefined));
   }

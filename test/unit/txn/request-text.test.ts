@@ -11,9 +11,9 @@ const text = (r: Init<InternalRaftRequest>): string =>
 const key = utf8('secret');
 
 it.each([
-  [{ put: { key, value: utf8('v') } }, 'header:<ID:7 > put:<key_size:6 value_size:1 >'],
-  [{ put: { key, value: utf8('v'), lease: 5n } }, 'header:<ID:7 > put:<key_size:6 value_size:1 lease:5 >'],
-  [{ header: { ...header, username: 'a' }, put: { key } }, 'header:<ID:7 username:"a" > put:<key_size:6 value_size:0 >'],
+  [{ put: { key, value: utf8('v') } }, 'header:<ID:7> put:<key_size:6 value_size:1 >'],
+  [{ put: { key, value: utf8('v'), lease: 5n } }, 'header:<ID:7> put:<key_size:6 value_size:1 lease:5 >'],
+  [{ header: { ...header, username: 'a' }, put: { key } }, 'header:<ID:7 username:"a"> put:<key_size:6 value_size:0 >'],
   [{ deleteRange: { key, rangeEnd: utf8('x') } }, 'header:{ID:7}  delete_range:{key_size:6 range_end_size:1}'],
   [{ compaction: { revision: 3, physical: true } }, 'header:{ID:7}  compaction:{revision:3 physical:true}'],
   [{ leaseGrant: { TTL: 50, ID: 9n } }, 'header:{ID:7}  lease_grant:{TTL:50 ID:9}'],
@@ -27,7 +27,7 @@ it.each([
         failure: [{ requestDeleteRange: { key } }],
       },
     },
-    'header:<ID:7 > txn:<compare:1 success:<request_put:<key_size:6 value_size:0 > request_range:{key_size:6}> failure:<request_delete_range:{key_size:6}>>',
+    'header:<ID:7> txn:<compare:1 success:<request_put:<key_size:6 value_size:0 > request_range:{key_size:6}> failure:<request_delete_range:{key_size:6}>>',
   ],
 ] as [Init<InternalRaftRequest>, string][])('%o', (request, expected) => {
   expect(text(request)).toBe(expected);
