@@ -80,11 +80,12 @@ export type StreamHandler<Req = never, Res = never> = (call: StreamCall<Req, Res
 
 /** The handlers of a server by gRPC path. A path without one is answered Unimplemented. */
 export class HandlerTable {
-  readonly unary = new Map<string, { method: MethodDef; handler: UnaryHandler<unknown, unknown> }>();
+  readonly unary = new Map<string, { method: MethodDef; handler: UnaryHandler<unknown, unknown>; short: boolean }>();
   readonly streams = new Map<string, { method: MethodDef; handler: StreamHandler<unknown, unknown> }>();
 
-  addUnary<Req, Res>(method: MethodDef<Req, Res>, handler: UnaryHandler<Req, Res>): void {
-    this.unary.set(method.path, { method: method as MethodDef, handler: handler as unknown as UnaryHandler<unknown, unknown> });
+  /** `short`: its answers are never much larger than the requests, so they may go where much output waits already. */
+  addUnary<Req, Res>(method: MethodDef<Req, Res>, handler: UnaryHandler<Req, Res>, short = false): void {
+    this.unary.set(method.path, { method: method as MethodDef, handler: handler as unknown as UnaryHandler<unknown, unknown>, short });
   }
 
   addStream<Req, Res>(method: MethodDef<Req, Res>, handler: StreamHandler<Req, Res>): void {

@@ -1,4 +1,5 @@
 /** What a client channel is opened with. The client library's own option types have the same shape. */
+import { basename } from 'node:path';
 import { Code, errors, type Status } from '../api/status.ts';
 
 export interface ChannelTarget {
@@ -43,6 +44,18 @@ export function hostPort(address: string): { readonly host: string; readonly por
   const cut = address.lastIndexOf(':');
   if (cut < 0 || address.indexOf(':') !== cut) return { host: address, port: 2379 };
   return { host: address.slice(0, cut), port: Number(address.slice(cut + 1)) };
+}
+
+/** What calls name as `:authority`, as etcd's client: the address; of a socket, the last part of its path. */
+export function authorityOf(target: ChannelTarget): string {
+  return target.unix ? basename(target.address).replace(/[^!-~]+/g, encodeURIComponent) : target.address;
+}
+
+/** The name that a server's certificate is checked against, if no other is given. A socket may carry one: `…/name:port`. */
+export function verifiedName(target: ChannelTarget): string {
+  if (!target.unix) return hostPort(target.address).host;
+  const name = basename(target.address);
+  return name.includes(':') ? hostPort(name).host : 'localhost';
 }
 
 /** What the caller's own doing leads to: grpc-go's texts. */

@@ -17,6 +17,7 @@ import { asBuffer } from '../base/bytes.ts';
 import type { CallOptions, Channel, ClientStream } from './channel.ts';
 import { OpenCalls } from './open-calls.ts';
 import {
+  authorityOf,
   canceledStatus,
   closedStatus,
   deadlineStatus,
@@ -25,6 +26,7 @@ import {
   sendTooLarge,
   undecodable,
   unreachable,
+  verifiedName,
   type ChannelOptions,
   type ChannelTarget,
   type ChannelTls,
@@ -61,7 +63,7 @@ class GrpcJsChannel implements Channel {
       'grpc.enable_retries': 0,
       'grpc.use_local_subchannel_pool': 1,
       'grpc.service_config_disable_resolution': 1,
-      'grpc.default_authority': target.unix ? 'localhost' : target.address,
+      'grpc.default_authority': authorityOf(target),
       ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
       ...(options.keepaliveMs > 0
         ? {
@@ -311,7 +313,7 @@ function credentialsOf(target: ChannelTarget, tls: ChannelTls | undefined): Chan
   if (!target.secure) return credentials.createInsecure();
   const pem = (b: Uint8Array | undefined): Buffer | null => (b === undefined ? null : asBuffer(b));
   const skip = tls?.insecureSkipVerify === true;
-  const name = tls?.serverName ?? (target.unix ? 'localhost' : hostPort(target.address).host);
+  const name = tls?.serverName ?? verifiedName(target);
   return credentials.createSsl(
     pem(tls?.ca),
     pem(tls?.key),

@@ -18,6 +18,7 @@ import { asBuffer } from '../base/bytes.ts';
 import type { CallOptions, Channel, ClientStream } from './channel.ts';
 import { OpenCalls } from './open-calls.ts';
 import {
+  authorityOf,
   canceledStatus,
   closedStatus,
   deadlineStatus,
@@ -26,6 +27,7 @@ import {
   sendTooLarge,
   undecodable,
   unreachable,
+  verifiedName,
   type ChannelOptions,
   type ChannelTarget,
 } from './channel-options.ts';
@@ -144,7 +146,7 @@ class Http2Channel implements Channel {
       ':method': 'POST',
       ':scheme': this.#target.secure ? 'https' : 'http',
       ':path': method.path,
-      ':authority': this.#target.unix ? 'localhost' : this.#target.address,
+      ':authority': authorityOf(this.#target),
       'content-type': 'application/grpc',
       te: 'trailers',
       'user-agent': 'tsetcd',
@@ -240,14 +242,13 @@ class Http2Channel implements Channel {
 
   async #socket(): Promise<Socket> {
     const target = this.#target;
-    const { host, port } = target.unix ? { host: '', port: 0 } : hostPort(target.address);
-    const where = target.unix ? { path: target.address } : { host, port };
+    const where = target.unix ? { path: target.address } : hostPort(target.address);
     if (!target.secure) return connectSocket({ ...where, noDelay: true });
     const tls = this.#options.tls;
     const { checkServerIdentity, connect, createSecureContext } = await import('node:tls');
     const pem = (b: Uint8Array | undefined): Buffer | undefined => (b === undefined ? undefined : asBuffer(b));
     this.#tlsContext ??= createSecureContext({ ca: pem(tls?.ca), cert: pem(tls?.cert), key: pem(tls?.key) });
-    const name = tls?.serverName ?? (target.unix ? 'localhost' : host);
+    const name = tls?.serverName ?? verifiedName(target);
     return connect({
       ...where,
       secureContext: this.#tlsContext,

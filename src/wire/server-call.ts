@@ -39,6 +39,8 @@ export interface MethodEntry {
   readonly unary: UnaryHandler<unknown, unknown> | undefined;
   readonly stream: StreamHandler<unknown, unknown> | undefined;
   readonly observer: MethodObserver;
+  /** Waits while its connection has more output than it should, as its answer may be large. Streams look at their own output. */
+  readonly waits: boolean;
 }
 
 export interface HeaderField {
@@ -110,11 +112,11 @@ export class GrpcServer {
     this.tracer = options.tracer;
     this.#onHandlerError = options.onHandlerError ?? rethrowOutside;
     const observer = options.observer ?? silentObserver;
-    for (const [path, { method, handler }] of options.table.unary) {
-      this.#add(path, { method, unary: handler, stream: undefined, observer: observer.method(method) });
+    for (const [path, { method, handler, short }] of options.table.unary) {
+      this.#add(path, { method, unary: handler, stream: undefined, observer: observer.method(method), waits: !short });
     }
     for (const [path, { method, handler }] of options.table.streams) {
-      this.#add(path, { method, unary: undefined, stream: handler, observer: observer.method(method) });
+      this.#add(path, { method, unary: undefined, stream: handler, observer: observer.method(method), waits: false });
     }
   }
 

@@ -390,7 +390,7 @@ export class ServerMetrics {
     for (const [path, entry] of table.unary) {
       const { handler } = entry;
       table.unary.set(path, {
-        method: entry.method,
+        ...entry,
         handler: (call) => {
           unary(call.metadata);
           handler(call);

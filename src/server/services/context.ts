@@ -4,7 +4,7 @@
  * Hot path: a put costs one `Proposal` object and one header (cached while revision and term stand still); there is no promise and no closure.
  */
 import type { ResponseHeader } from '../../api/gen/etcdserverpb.ts';
-import type { MethodDef } from '../../api/gen/methods.ts';
+import { Auth, KV, Lease, type MethodDef } from '../../api/gen/methods.ts';
 import { errors, type Status } from '../../api/status.ts';
 import { must } from '../../base/invariant.ts';
 import type { Span } from '../../base/trace.ts';
@@ -38,6 +38,21 @@ export interface MethodRule<Req, Res = unknown> {
   /** Whether this member must have caught up before rights are looked at and the request is served: a linearizable read. */
   readonly read?: ((request: Req) => boolean) | undefined;
 }
+
+/** Methods whose answers may be large however small the request is. */
+const largeAnswers: ReadonlySet<string> = new Set(
+  [
+    KV.range,
+    KV.deleteRange,
+    KV.txn,
+    Lease.leaseLeases,
+    Lease.leaseTimeToLive,
+    Auth.userList,
+    Auth.roleList,
+    Auth.userGet,
+    Auth.roleGet,
+  ].map((m) => m.path),
+);
 
 /** Runs for calls that the table of rules allows, and for no other. `info` is who calls; undefined when auth is off or nobody was asked for. */
 export type AdmittedHandler<Req, Res> = (call: UnaryCall<Req, Res>, info: AuthInfo | undefined) => void;
@@ -142,12 +157,13 @@ export class ServiceContext {
       this.member.linearizableRead(admission.read);
       admission.waits = true;
     };
-    this.table.addUnary<Req, Res>(method, (call) => {
+    const admit = (call: UnaryCall<Req, Res>): void => {
       const refused = this.#admit(call.metadata, this.member.isLearner && !(learner?.(call.request) ?? false));
       if (refused !== undefined) call.fail(refused);
       else if (this.#knowsToken(call.metadata)) enter(call);
       else this.#afterCatchUp(call, () => enter(call));
-    });
+    };
+    this.table.addUnary<Req, Res>(method, admit, !largeAnswers.has(method.path));
   }
 
   /**

@@ -609,7 +609,8 @@ export class Connection {
     this.#streams.set(id, stream);
     grpc.openStreams++;
     if (endStream) stream.remoteClosed = true;
-    const defer = this.congested;
+    // A put, a watch or a lease's renewal does not wait for those who read everything.
+    const defer = this.congested && head.call?.entry?.waits !== false;
     if (defer) this.#deferred.push(stream);
     stream.open(defer);
     if (endStream && !stream.localClosed) stream.ended();

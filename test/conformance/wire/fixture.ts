@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PutRequest, PutResponse } from '../../../src/api/gen/etcdserverpb.ts';
 import { KV, Lease, Maintenance, Watch } from '../../../src/api/gen/methods.ts';
 import { errors } from '../../../src/api/status.ts';
 import { fromLatin1, latin1, utf8, utf8Text } from '../../../src/base/bytes.ts';
 import { RealClock } from '../../../src/host/real-clock.ts';
-import { HandlerTable, type StreamCall, type UnaryCall } from '../../../src/wire/call.ts';
+import { HandlerTable, type StreamCall, type UnaryCall, type UnaryHandler } from '../../../src/wire/call.ts';
 import type { Channel } from '../../../src/wire/channel.ts';
 import type { ChannelOptions, ChannelTls } from '../../../src/wire/channel-options.ts';
 import { connectHttp2 } from '../../../src/wire/http2-channel.ts';
@@ -88,13 +89,14 @@ export function handlers(seen: Seen): HandlerTable {
         call.reply({ header: undefined, kvs: [], more: false, count: key.length });
     }
   });
-  table.addUnary(KV.put, (call) => {
+  const put: UnaryHandler<PutRequest, PutResponse> = (call) => {
     seen.received += call.request.value.length;
     call.reply({
       header: { clusterId: 1n, memberId: 2n, revision: call.request.value.length, raftTerm: 3 },
       prevKv: undefined,
     });
-  });
+  };
+  table.addUnary(KV.put, put, true);
   table.addStream(KV.rangeStream, (call) => {
     seen.streams.push(call as StreamCall);
     let left = 0;

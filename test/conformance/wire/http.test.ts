@@ -4,6 +4,7 @@ import { get as getHttp, request as requestHttp, type IncomingMessage } from 'no
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { request as requestHttps } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
+import { basename } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { generate } from 'selfsigned';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -210,6 +211,8 @@ describe.each(['native', 'http2'] as const)('%s server', (binding) => {
     const channel = connect(kind, server);
     expect((await channel.unary(KV.range, { key: utf8('abc') })).count).toBe(3);
     channel.close();
+    // Calls name the last part of the path, as those of etcd's client.
+    expect(server.seen.calls.at(-1)?.metadata.get(':authority')).toEqual([basename(server.listener.address)]);
     const answer = await new Promise<Answer>((resolve, reject) => {
       getHttp({ socketPath: server.listener.address, path: '/v', agent: false }, (res) => resolve(collect(res))).on('error', reject);
     });

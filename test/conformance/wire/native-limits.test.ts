@@ -459,6 +459,24 @@ describe('native connection', () => {
     ).toEqual([HEADERS, DATA, HEADERS]);
   });
 
+  it('puts off no call whose answer is short, and no stream', async () => {
+    open({ connectionHighWaterBytes: 1_000_000 });
+    send(call(1, 'big:2000000'), call(3, 'abc'));
+    const put = message(KV.put.request.encode({ key: Buffer.from('k'), value: Buffer.from('value') }));
+    send(headers(5, END_HEADERS, grpcFields(KV.put.path)), frame(DATA, END_STREAM, 5, put));
+    send(headers(7, END_HEADERS, grpcFields(Watch.watch.path)));
+    await tick();
+    expect(seen.calls.length).toBe(1);
+    expect(seen.received).toBe(5);
+    expect(seen.streams.length).toBe(1);
+    socket.take();
+    // Only what the client's window keeps back is left to wait for.
+    send(frame(WINDOW, 0, 0, u32(1_000_000)));
+    await tick();
+    expect(socket.take().some((f) => f.id === 5 && f.flags === (END_HEADERS | END_STREAM))).toBe(true);
+    expect(seen.calls.length).toBe(1);
+  });
+
   it('stops reading from a socket that takes nothing', () => {
     send(headers(1, END_HEADERS, grpcFields(Watch.watch.path)));
     socket.blocked = true;
