@@ -38,7 +38,8 @@ describe(`a cluster under faults (seed ${seed})`, () => {
       expect(r.problems).toEqual([]);
       expect(r.answered).toBeGreaterThan(r.operations / 2);
       expect(r.leaderless.length).toBeGreaterThan(0);
-      if (seconds > 0) {
+      // What tsetcd is held to; a real etcd is there to be compared with (a deafened leader takes it up to 3.2 s).
+      if (seconds > 0 && kind === 'tsetcd') {
         expect(r.answered / r.seconds).toBeGreaterThan(200);
         expect(quantile(r.leaderless, 0.95)).toBeLessThan(3000);
         expect(quantile(r.leaderless, 1)).toBeLessThan(10 * electionMs);
