@@ -36,6 +36,12 @@ interface CallBase {
   fail(status: Status): void;
 }
 
+/** What the calls of one connection share. */
+export interface Lane {
+  /** Answers of unknown size that are being gathered. */
+  gathering: number;
+}
+
 export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
   /**
    * The request body as it came; what is decoded from it are views of it. It may share its memory with what arrived beside it on the socket (up
@@ -45,6 +51,8 @@ export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
   readonly request: Req;
   /** True while the client's connection has so much output waiting that a large answer should wait too; where there is no connection, never. */
   readonly congested?: boolean;
+  /** The client's connection, for handlers that want to be fair; undefined where there is none. */
+  readonly lane?: Lane | undefined;
   reply(response: Res): void;
   /** As `reply`, for a body that is encoded already, in parts that are sent one after the other. Parts must not be changed afterwards. */
   replyEncoded(parts: readonly Uint8Array[]): void;

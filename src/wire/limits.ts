@@ -38,8 +38,12 @@ export interface WireLimits {
   readonly heldBytesMax: number;
   /** Bytes of output queued on a stream above which `send` returns false. */
   readonly streamHighWaterBytes: number;
-  /** Output queued on a connection above which its new calls and ranges wait for their turn: one or two large answers. */
+  /** Output queued on a connection above which its new calls and ranges wait for their turn: one large answer. */
   readonly connectionHighWaterBytes: number;
+  /** The same of all connections together: above it the mark of each connection is that of one stream. */
+  readonly queuedHighWaterBytes: number;
+  /** Calls of one connection that wait in that way; further ones are refused unread. */
+  readonly deferredCallsMax: number;
   /** Bytes given to a socket and not yet taken by the kernel above which no more frames are written and nothing more is read from it. */
   readonly socketHighWaterBytes: number;
   /** Milliseconds in which a peer took not one byte although more than the high-water mark waits: it is cut. */
@@ -82,7 +86,9 @@ export const defaultWireLimits: WireLimits = {
   connectionWindowBytes: 1_048_576,
   heldBytesMax: 67_108_864,
   streamHighWaterBytes: 65_536,
-  connectionHighWaterBytes: 4_194_304,
+  connectionHighWaterBytes: 2_097_152,
+  queuedHighWaterBytes: 33_554_432,
+  deferredCallsMax: 2_000,
   socketHighWaterBytes: 262_144,
   stalledMs: 120_000,
   controlFramesBurst: 500,

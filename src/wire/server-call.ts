@@ -11,7 +11,7 @@ import type { MethodDef } from '../api/gen/methods.ts';
 import { DecodeError, type Codec } from '../api/proto-io.ts';
 import { Code, RpcError, errors, type Status } from '../api/status.ts';
 import type { CallSpan, CallTracer } from '../base/trace.ts';
-import type { HandlerTable, Metadata, PeerInfo, StreamCall, StreamHandler, UnaryCall, UnaryHandler } from './call.ts';
+import type { HandlerTable, Lane, Metadata, PeerInfo, StreamCall, StreamHandler, UnaryCall, UnaryHandler } from './call.ts';
 import { DeadlineWheel, type DeadlineEntry } from './deadline-wheel.ts';
 import { parseTimeout } from './grpc-text.ts';
 import type { WireLimits } from './limits.ts';
@@ -30,6 +30,7 @@ export interface CallCarrier {
   readonly bufferedBytes: number;
   /** The whole connection has more output waiting than it should. */
   readonly congested?: boolean;
+  readonly lane?: Lane | undefined;
   /** Holds back the stream's window, or renews it again. */
   setPaused(paused: boolean): void;
 }
@@ -104,6 +105,8 @@ export class GrpcServer {
   openCalls = 0;
   /** Streams of all connections, calls or not. */
   openStreams = 0;
+  /** Bytes of output that wait on streams of all connections. */
+  queuedBytes = 0;
 
   constructor(options: GrpcServerOptions) {
     this.limits = options.limits;
@@ -280,6 +283,10 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
 
   get congested(): boolean {
     return this.#carrier.congested === true;
+  }
+
+  get lane(): Lane | undefined {
+    return this.#carrier.lane;
   }
 
   /** Bytes of request body kept for messages that are not whole, or not delivered. */

@@ -32,6 +32,9 @@ const txnField = 6;
 const idleJobsMax = 1024;
 /** Ranges that go on in slices at the same time; each has 2 ms of every turn of the loop, and holds what it has read. */
 const rangesAtWorkMax = 8;
+/** Of them, those of one connection; a range with a small limit is not held up by them. */
+const gatheringPerConnectionMax = 2;
+const smallLimit = 500;
 /** Time in one turn in which ranges may begin. */
 const rangeTurnMs = 4;
 /** Ranges that wait: looked at in one turn, and looked at again after so many ms when their connections took nothing. */
@@ -102,7 +105,7 @@ class RangeJobs {
     job.call = call;
     job.info = info;
     if (call.request.rangeEnd.length === 0) job.run();
-    else if (call.congested === true || !this.#mayStart()) {
+    else if (mustWait(call) || !this.#mayStart()) {
       this.#waiting.push(job);
       this.#pumpSoon(0);
     } else this.#start(job);
@@ -111,6 +114,8 @@ class RangeJobs {
   #start(job: RangeJob): void {
     this.#atWork++;
     job.counted = true;
+    const lane = job.call?.lane;
+    if (lane !== undefined) lane.gathering++;
     try {
       job.run();
     } catch (error) {
@@ -136,7 +141,7 @@ class RangeJobs {
       const job = this.#waiting[this.#at] as RangeJob;
       const call = must(job.call, 'a job that waits has its call');
       if (call.cancelled) this.release(job);
-      else if (call.congested === true) {
+      else if (mustWait(call)) {
         this.#waiting.push(job);
         parked++;
       } else if (this.#mayStart()) this.#start(job);
@@ -163,11 +168,20 @@ class RangeJobs {
     if (job.counted) {
       job.counted = false;
       this.#atWork--;
+      const lane = job.call?.lane;
+      if (lane !== undefined) lane.gathering--;
     }
     job.call = undefined;
     job.info = undefined;
     if (this.#idle.length < idleJobsMax) this.#idle.push(job);
   }
+}
+
+/** The connection of this call has enough to take, or to wait for. */
+function mustWait(call: RangeCall): boolean {
+  if (call.congested === true) return true;
+  const { limit } = call.request;
+  return (limit <= 0 || limit > smallLimit) && call.lane !== undefined && call.lane.gathering >= gatheringPerConnectionMax;
 }
 
 /** One Range at work. Its callback is made once and lives as long as the job, which serves one call after the other. */

@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Writer } from '../../api/proto-io.ts';
-import type { PeerInfo } from '../call.ts';
+import type { Lane, PeerInfo } from '../call.ts';
 import type { HttpHandler } from '../http.ts';
 import { KeepalivePolicy } from '../keepalive.ts';
 import type { WireLimits } from '../limits.ts';
@@ -63,6 +63,14 @@ const recentResetsMax = 1_000;
 const flushRoundsMax = 8;
 /** After a fatal error the peer gets this time to read our GOAWAY before the socket is destroyed, in ms. */
 const lingerMs = 1_000;
+/** What it goes on sending meanwhile is thrown away up to this many bytes, then left unread: to read on would let a flood go on for that time. */
+const lingerBytesMax = 65_536;
+/** A connection whose bytes took longer than this to go through, in ms, is read again only when the others had their turn: up to 32 reads come in a row. */
+const chunkMsMax = 1;
+/** Smallest DATA frame, in bytes, that may bring a part of a message without counting as a frame that brings nothing forward. */
+const fragmentBytesMin = 8;
+/** A header list over the limit counts as so many resets. */
+const oversizedHeadersCost = 20;
 /** Bytes not yet taken by the kernel, in high-water marks, above which nothing more is read: only answers to frames grow it that far. */
 const readStopFactor = 4;
 
@@ -82,7 +90,7 @@ interface CachedHead {
   readonly head: RequestHead;
 }
 
-export class Connection {
+export class Connection implements Lane {
   readonly host: ConnectionHost;
   readonly peer: PeerInfo;
   readonly secure: boolean;
@@ -133,6 +141,7 @@ export class Connection {
   #sendList: NativeStream[] = [];
   #sendAt = 0;
   #queuedBytes = 0;
+  gathering = 0;
   readonly #deferred: NativeStream[] = [];
   #socketProgressMs: number;
   #socketTaken = 0;
@@ -148,6 +157,10 @@ export class Connection {
   #closingMs = Infinity;
   /** Closed for what the peer did: what waits for it is not worth waiting. */
   #failed = false;
+  /** Others come first: nothing is read until the next turn. */
+  #resting = false;
+  /** Bytes that came after a fatal error. */
+  #lateBytes = 0;
   #gone = false;
 
   constructor(host: ConnectionHost, socket: Socket, peer: PeerInfo, secure: boolean) {
@@ -205,7 +218,9 @@ export class Connection {
 
   /** So much waits that new calls, and large answers of those that have begun, have to wait too. */
   get congested(): boolean {
-    return this.#queuedBytes > this.limits.connectionHighWaterBytes;
+    const { limits } = this;
+    const free = this.host.grpc.queuedBytes > limits.queuedHighWaterBytes ? limits.streamHighWaterBytes : limits.connectionHighWaterBytes;
+    return this.#queuedBytes > free;
   }
 
   // ---- life
@@ -298,6 +313,7 @@ export class Connection {
     this.#streams.clear();
     this.#sendList = [];
     this.#sendAt = 0;
+    this.host.grpc.queuedBytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
     this.#deferred.length = 0;
   }
@@ -316,7 +332,11 @@ export class Connection {
   // ---- input
 
   #onData(chunk: Buffer): void {
-    if (this.#closing) return;
+    if (this.#closing) {
+      this.#lateBytes += chunk.length;
+      if (this.#failed && this.#lateBytes > lingerBytesMax) this.#socket.pause();
+      return;
+    }
     this.nowMs = this.host.grpc.clock.mono();
     this.#keepalive.activity(this.nowMs);
     this.#reading = true;
@@ -330,6 +350,12 @@ export class Connection {
       }
     } finally {
       this.#reading = false;
+    }
+    const endedMs = this.host.grpc.clock.mono();
+    if (endedMs - this.nowMs > chunkMsMax && !this.#resting) {
+      this.#resting = true;
+      this.#socket.pause();
+      this.host.grpc.clock.defer(this.#readOn);
     }
     if (this.#dirty) this.flush();
     if (!this.#readStopped && this.#socket.writableLength > this.limits.socketHighWaterBytes * readStopFactor) {
@@ -479,7 +505,9 @@ export class Connection {
       return;
     }
     const held = stream.heldBytes - before;
-    if (held > 0 && this.#heldBytes() > this.limits.heldBytesMax) this.#streamError(stream, ErrorCode.enhanceYourCalm);
+    if (held <= 0) return;
+    if (!endStream && end - start < fragmentBytesMin) this.#count();
+    if (this.#heldBytes() > this.limits.heldBytesMax) this.#streamError(stream, ErrorCode.enhanceYourCalm);
   }
 
   /** Sums only when a stream keeps more than a little: one message in one frame never comes here. */
@@ -574,8 +602,8 @@ export class Connection {
       const { version } = this.#decoder;
       this.#decoder.decode(b, start, end, entries);
       if (this.#decoder.tooLarge) {
-        // Unpacking a list costs up to a thousand times its frame: a client that keeps sending them is sent away.
-        this.#chargeReset();
+        // Unpacking a list costs up to a thousand times its frame: a client that keeps sending them is sent away soon.
+        this.#chargeReset(oversizedHeadersCost);
         this.headers(id, 431, [], true);
         this.#resetId(id, ErrorCode.noError);
         return;
@@ -605,12 +633,16 @@ export class Connection {
       this.#resetId(id, ErrorCode.refusedStream);
       return;
     }
+    // A put, a watch or a lease's renewal does not wait for those who read everything.
+    const defer = this.congested && head.call?.entry?.waits !== false;
+    if (defer && this.#deferred.length >= this.limits.deferredCallsMax) {
+      this.#resetId(id, ErrorCode.refusedStream);
+      return;
+    }
     const stream = new NativeStream(id, this, head, timeoutMs, this.#peerInitialWindow, this.limits.streamWindowBytes, this.nowMs);
     this.#streams.set(id, stream);
     grpc.openStreams++;
     if (endStream) stream.remoteClosed = true;
-    // A put, a watch or a lease's renewal does not wait for those who read everything.
-    const defer = this.congested && head.call?.entry?.waits !== false;
     if (defer) this.#deferred.push(stream);
     stream.open(defer);
     if (endStream && !stream.localClosed) stream.ended();
@@ -798,8 +830,8 @@ export class Connection {
     this.resetStream(stream, code);
   }
 
-  #chargeReset(): void {
-    if (!this.#resets.take(this.nowMs)) throw new H2Error(ErrorCode.enhanceYourCalm, 'too many resets');
+  #chargeReset(cost = 1): void {
+    if (!this.#resets.take(this.nowMs, cost)) throw new H2Error(ErrorCode.enhanceYourCalm, 'too many resets');
   }
 
   resetStream(stream: NativeStream, code: ErrorCode): void {
@@ -874,6 +906,7 @@ export class Connection {
 
   queued(bytes: number): void {
     this.#queuedBytes += bytes;
+    this.host.grpc.queuedBytes += bytes;
   }
 
   /** Response headers of a good call. */
@@ -966,6 +999,7 @@ export class Connection {
       if (n > 0) {
         this.tookWindow(n);
         this.#queuedBytes -= n;
+        this.host.grpc.queuedBytes -= n;
         this.sent();
       }
       if (stream.sendable) {
@@ -1028,10 +1062,16 @@ export class Connection {
     if (socket.writableLength === 0) this.host.writers.give(w);
   }
 
+  /** Reads on, unless something else speaks against it. */
+  readonly #readOn = (): void => {
+    this.#resting = false;
+    if (!this.#readStopped && !this.#failed && !this.#gone) this.#socket.resume();
+  };
+
   #onDrain(): void {
     if (this.#readStopped) {
       this.#readStopped = false;
-      this.#socket.resume();
+      if (!this.#resting) this.#readOn();
     }
     this.nowMs = this.host.grpc.clock.mono();
     if (this.#hasSendList) this.#markDirty();

@@ -153,13 +153,13 @@ export class TokenBucket {
     this.#lastMs = nowMs;
   }
 
-  take(nowMs: number): boolean {
-    if (this.#tokens < 1) {
+  take(nowMs: number, cost = 1): boolean {
+    if (this.#tokens < cost) {
       this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#lastMs) * this.#perMs);
       this.#lastMs = nowMs;
-      if (this.#tokens < 1) return false;
+      if (this.#tokens < cost) return false;
     }
-    this.#tokens--;
+    this.#tokens -= cost;
     return true;
   }
 

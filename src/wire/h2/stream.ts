@@ -3,6 +3,7 @@ import type { Timer } from '../../base/clock.ts';
 import type { Codec } from '../../api/proto-io.ts';
 import type { Status } from '../../api/status.ts';
 import { encodeMessage } from '../grpc-text.ts';
+import type { Lane } from '../call.ts';
 import { defaultContentType, ServerCall, type CallCarrier, type CallHead } from '../server-call.ts';
 import type { Connection } from './connection.ts';
 import { ErrorCode, Flag, frameBytesMax, frameHeaderBytes, FrameType, putFrameHeader } from './frames.ts';
@@ -206,6 +207,10 @@ export class NativeStream implements CallCarrier {
 
   get congested(): boolean {
     return this.connection.congested;
+  }
+
+  get lane(): Lane {
+    return this.connection;
   }
 
   sendMessage(codec: Codec<unknown>, message: unknown, last: boolean): number {
