@@ -7,7 +7,7 @@ import { Balancer, type Slot } from './balancer.ts';
 import { EtcdError } from './errors.ts';
 import type { CallLayer } from './layer.ts';
 import type { ClientOptions } from './options.ts';
-import { attemptsMax, backoffMs, isWrite, mayRetry, needsLogin } from './retry.ts';
+import { attemptsMax, backoffMs, isWrite, mayRetry, mayRetryAuth } from './retry.ts';
 
 export class Connection implements CallLayer {
   readonly #options: ClientOptions;
@@ -55,7 +55,7 @@ export class Connection implements CallLayer {
     const deadline = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     const write = isWrite(method as MethodDef, request);
     const tried = new Set<Slot>();
-    let loggedIn = false;
+    let refused = 0;
     let unreachable: RpcError | undefined;
     for (let attempt = 1; ; attempt++) {
       let slot: Slot | undefined;
@@ -82,25 +82,30 @@ export class Connection implements CallLayer {
         const failure = error instanceof EtcdError ? error : new EtcdError(withCause(error, unreachable), this.#nameOf(slot));
         if (error.code === Code.Unavailable) unreachable = error;
         if (this.#closed || options.signal?.aborted) throw failure;
-        if (!loggedIn && this.#canLogin && needsLogin(error)) {
-          // The token may have expired or been forgotten by a restarted member: one new login, then the call again. It was refused, so not ambiguous.
-          loggedIn = true;
-          this.#token = undefined;
+        if (attempt < attemptsMax && mayRetryAuth(error, this.#credentials)) {
+          // The token may have expired or been forgotten by a restarted member: a new login, then the call again. It was refused, so not ambiguous.
+          this.forgetToken();
+          if (++refused > 1) await this.#pause(deadline, options, error, slot);
           continue;
         }
         if (error.code === Code.Unavailable && slot !== undefined) this.#balancer.failed(slot);
-        if (attempt >= attemptsMax || !mayRetry(error, write)) throw failure;
+        if (attempt >= attemptsMax || !mayRetry(error, write, this.#balancer.size)) throw failure;
         if (slot !== undefined) tried.add(slot);
         // Without one, all that were left have been tried.
         if (slot === undefined || tried.size >= this.#balancer.size) {
           tried.clear();
-          const pause = backoffMs * (0.9 + 0.2 * Math.random());
-          if (performance.now() + pause >= deadline)
-            throw new EtcdError(new RpcError(errors.contextDeadlineExceeded, { cause: error }), this.#nameOf(slot));
-          await sleep(pause, options.signal);
+          await this.#pause(deadline, options, error, slot);
         }
       }
     }
+  }
+
+  /** Before a call is sent again. @throws EtcdError when its time will have passed by then */
+  async #pause(deadline: number, options: CallOptions, cause: RpcError, slot: Slot | undefined): Promise<void> {
+    const pause = backoffMs * (0.9 + 0.2 * Math.random());
+    if (performance.now() + pause >= deadline)
+      throw new EtcdError(new RpcError(errors.contextDeadlineExceeded, { cause }), this.#nameOf(slot));
+    await sleep(pause, options.signal);
   }
 
   /** @throws EtcdError */
@@ -150,8 +155,14 @@ export class Connection implements CallLayer {
     return out;
   }
 
+  get #credentials(): 'password' | 'token' | 'none' {
+    const { token, username, password } = this.#options;
+    if (token !== undefined) return 'token';
+    return username !== undefined && password !== undefined ? 'password' : 'none';
+  }
+
   get #canLogin(): boolean {
-    return this.#options.token === undefined && this.#options.username !== undefined && this.#options.password !== undefined;
+    return this.#credentials === 'password';
   }
 
   async #authenticate(deadline: number): Promise<void> {

@@ -53,16 +53,21 @@ function isReadOnlyTxn(txn: TxnShape): boolean {
   return (txn.success ?? []).every(readOnly) && (txn.failure ?? []).every(readOnly);
 }
 
-/** Whether the failed call may be sent again. */
-export function mayRetry(error: unknown, write: boolean): boolean {
+/** Whether the failed call may be sent again, to one of so many endpoints. A learner takes no call that another member would. */
+export function mayRetry(error: unknown, write: boolean, endpoints: number): boolean {
   if (!(error instanceof RpcError)) return false;
+  if (endpoints > 1 && reasonOf(error.status) === 'notSupportedForLearner') return true;
   if (error.code !== Code.Unavailable) return false;
   return !write || error.unsent;
 }
 
-/** Whether a new token may mend the error. */
-export function needsLogin(error: unknown): boolean {
+/**
+ * Whether the call was refused for its token, or because users or roles changed while it was on its way, and may be sent again: after another
+ * login where there is a password; as it is where a certificate names the user; not with a token that the caller has given.
+ */
+export function mayRetryAuth(error: unknown, credentials: 'password' | 'token' | 'none'): boolean {
   if (!(error instanceof RpcError)) return false;
   const reason = reasonOf(error.status);
-  return reason === 'invalidAuthToken' || reason === 'authOldRevision' || reason === 'userEmpty';
+  if (credentials === 'none') return reason === 'authOldRevision';
+  return credentials === 'password' && (reason === 'invalidAuthToken' || reason === 'authOldRevision' || reason === 'userEmpty');
 }

@@ -9,8 +9,8 @@ import { parentPort } from 'node:worker_threads';
 import type { PasswordAnswer, PasswordJob } from '../password-worker.ts';
 
 const saltBytes = 16;
-/** Below the event loop and the disk threads, above nothing that matters. */
-const niceness = 10;
+/** Below the event loop and the disk threads, but not by much: clients wait for their logins, also where processors are few. */
+const niceness = 3;
 
 // On Linux this concerns the calling thread alone; elsewhere it would slow the whole process down.
 if (process.platform === 'linux') {

@@ -59,6 +59,26 @@ describe('failover', () => {
     expect(calls).toEqual(['a Put', 'b Put']);
   });
 
+  it('takes any call to another member when a learner refuses it', async () => {
+    const refused = new RpcError(errors.notSupportedForLearner);
+    const { made, calls } = connection({ a: () => refused, b: () => ok });
+    await made.call(KV.put, { key: Buffer.from('k') });
+    expect(calls).toEqual(['a Put', 'b Put']);
+    const alone = connection({ a: () => refused });
+    expect((await failure(alone.made.call(KV.put, { key: Buffer.from('k') }))).code).toBe(errors.notSupportedForLearner.code);
+    expect(alone.calls.length).toBe(1);
+  });
+
+  it('repeats what was refused because users changed on its way', async () => {
+    const { made, calls } = connection({ a: (n) => (n < 4 ? new RpcError(errors.authOldRevision) : ok) });
+    await made.call(KV.put, { key: Buffer.from('k') });
+    expect(calls.length).toBe(4);
+    // Nobody has a password to mend this with.
+    const nobody = connection({ a: () => new RpcError(errors.userEmpty) });
+    expect((await failure(nobody.made.call(KV.put, { key: Buffer.from('k') }))).reason).toBe('userEmpty');
+    expect(nobody.calls.length).toBe(1);
+  });
+
   it('tells a deadline that passed with the reason why', async () => {
     const { made } = connection({ a: () => away(true) });
     const error = await failure(made.call(KV.range, { key: Buffer.from('k') }, { timeoutMs: 60 }));
