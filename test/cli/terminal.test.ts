@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect as connectClient } from '../../src/client/index.ts';
 import { freePorts, oneMember, program, run, until } from '../support/member.ts';
 import { Terminal, type TerminalOptions } from '../support/terminal.ts';
 
@@ -169,6 +170,27 @@ describe('at a terminal', { timeout: 120_000 }, () => {
     } finally {
       slow.close();
     }
+  });
+
+  it('a restore that takes its time shows sizes and a rate, on a terminal alone', async () => {
+    const { endpoint, remove } = await oneMember();
+    const [file, copy] = [join(dir, 'large.db'), join(dir, 'copy of large.db')];
+    try {
+      const client = connectClient({ endpoints: [endpoint] });
+      const value = Buffer.alloc(1_500_000, 'x');
+      for (let i = 0; i < 40; i++) await client.put(`large/${i}`, value);
+      client.close();
+      expect(await piped(['snapshot', 'save', file], { ETCDCTL_ENDPOINTS: endpoint })).toMatchObject({ code: 0, stderr: '' });
+    } finally {
+      await remove();
+    }
+    const t = tsetcd(['snapshot', 'restore', file, '--data-dir', join(dir, 'large.etcd')]);
+    expect(await t.exit, t.text).toBe(0);
+    expect(t.text).toMatch(/restore: [\d.]+ \w?B of [\d.]+ \w?B \(\d+ %\), [\d.]+ \w?B\/s/);
+    const quiet = await piped(['snapshot', 'restore', file, '--data-dir', copy]);
+    expect(quiet.code).toBe(0);
+    expect(quiet.stdout + quiet.stderr).not.toContain(escape);
+    expect(quiet.stdout + quiet.stderr).not.toContain('B/s');
   });
 
   it('a saved snapshot and a defragmentation say their sizes, on a terminal alone', async () => {
