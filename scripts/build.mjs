@@ -138,7 +138,8 @@ export async function buildAll({ types = false } = {}) {
 async function bundle(name, options) {
   const file = join(dist, `${name}.cjs`);
   const { outputFiles } = await build({ ...options, write: false, outfile: file });
-  const { text } = outputFiles[0];
+  // Read as Latin-1, which is quicker. esbuild escapes what is beyond ASCII in texts, but neither in regular expressions nor in comments.
+  const text = outputFiles[0].text.replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
   // Its first line names its content: V8 itself would take code of another bundle of the same length.
   writeFileSync(`${file}.new`, `//${createHash('sha256').update(text).digest('hex').slice(0, 32)}\n${text}`);
   renameSync(`${file}.new`, file);

@@ -1,4 +1,5 @@
 /** The peers' side of a member that listens: transport, routes and metrics, put together. Loaded only by such members. */
+import { BlockList, isIP } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Disk } from '../base/disk.ts';
 import type { Log } from '../base/log.ts';
@@ -20,8 +21,31 @@ const dialBaseMs = 1000;
 const requestBaseMs = 5000;
 
 export function remoteCluster(config: ServerConfig, clock: Clock, log: Log, tls: PeerDialTls | undefined): RemoteClusterSource {
-  return new RemoteCluster({ clock, log, dialMs: dialBaseMs + config.electionMs, tls });
+  return new RemoteCluster({ clock, log, dialMs: dialBaseMs + config.electionMs, tls, localAddress: memberLocalAddress(config) });
 }
+
+/** With the gate `SetMemberLocalAddr`: the first address in the URLs for peers that is one of a network. Connections to peers leave by it. */
+function memberLocalAddress(config: ServerConfig, log?: Log): string | undefined {
+  if (config.featureGates.get('SetMemberLocalAddr') !== true) return undefined;
+  const urls = config.initialAdvertisePeerUrls;
+  log?.info('searching for a suitable member local address in AdvertisePeerURLs', { 'advertise-peer-urls': urls });
+  for (const url of urls) {
+    const [, long, short] = /^https?:\/\/(?:\[([^\]]*)\]|([^:/]*))/.exec(url) ?? [];
+    const host = long ?? short ?? '';
+    if (isIP(host) === 0 || noNetwork.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6')) continue;
+    log?.info('setting member local address', { LocalAddr: host });
+    return host;
+  }
+  log?.warn('unable to set a member local address due to lack of suitable local addresses', { 'advertise-peer-urls': urls });
+  return undefined;
+}
+
+/** Loopback, and no address at all. */
+const noNetwork = new BlockList();
+noNetwork.addSubnet('127.0.0.0', 8, 'ipv4');
+noNetwork.addAddress('0.0.0.0', 'ipv4');
+noNetwork.addAddress('::', 'ipv6');
+noNetwork.addAddress('::1', 'ipv6');
 
 export interface PeerSideOptions {
   readonly config: ServerConfig;
@@ -67,6 +91,7 @@ export function peerSide(options: PeerSideOptions): PeerSide {
     writeTimeoutMs: config.raftWriteTimeoutMs,
     requestTimeoutMs: requestBaseMs + 2 * config.electionMs,
     tls: options.tls,
+    localAddress: memberLocalAddress(config, log),
   });
   return {
     transport,

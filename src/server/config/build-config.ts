@@ -211,11 +211,6 @@ function refuseUnbuilt(options: Options): void {
     const why = flag.reason === undefined ? '' : `: ${flag.reason}`;
     throw new ConfigError('verify', `--${flag.name} is not supported by this build${why}`);
   }
-  const gates = options.values.get('feature-gates') as ReadonlyMap<string, boolean>;
-  for (const gate of featureGates) {
-    if (!gate.built && gates.get(gate.name) === true)
-      throw new ConfigError('verify', `feature gate ${gate.name} is not supported by this build`);
-  }
   if (options.values.get('discovery-fallback') === 'proxy') {
     throw new ConfigError('verify', 'v2 proxy is deprecated, and --discovery-fallback can\'t be configured as "proxy"');
   }
@@ -473,7 +468,7 @@ function resolveGates(given: ReadonlyMap<string, boolean>): ReadonlyMap<string, 
   const all = new Map<string, boolean>();
   for (const gate of featureGates) {
     const group = given.get(gate.stage === 'ALPHA' ? 'AllAlpha' : 'AllBeta');
-    const spread = gate.name.startsWith('All') || !gate.built ? undefined : group;
+    const spread = gate.name.startsWith('All') ? undefined : group;
     all.set(gate.name, given.get(gate.name) ?? spread ?? gate.value);
   }
   return all;

@@ -275,24 +275,23 @@ section('Ignored', (flag) => {
 
 export const flagTable: readonly FlagDef[] = rows;
 
-/** Feature gates with stage and default; `built` as for flags. */
+/** Feature gates with stage and default. */
 export const featureGates: readonly {
   readonly name: string;
   readonly value: boolean;
   readonly stage: 'ALPHA' | 'BETA';
-  readonly built: boolean;
 }[] = [
-  { name: 'AllAlpha', value: false, stage: 'ALPHA', built: true },
-  { name: 'AllBeta', value: false, stage: 'BETA', built: true },
-  { name: 'CompactHashCheck', value: false, stage: 'ALPHA', built: true },
-  { name: 'FastLeaseKeepAlive', value: true, stage: 'BETA', built: true },
-  { name: 'InitialCorruptCheck', value: false, stage: 'ALPHA', built: true },
-  { name: 'LeaseCheckpoint', value: false, stage: 'ALPHA', built: true },
-  { name: 'LeaseCheckpointPersist', value: false, stage: 'ALPHA', built: true },
-  { name: 'PriorityRequest', value: false, stage: 'ALPHA', built: true },
-  { name: 'SetMemberLocalAddr', value: false, stage: 'ALPHA', built: false },
-  { name: 'StopGRPCServiceOnDefrag', value: false, stage: 'ALPHA', built: true },
-  { name: 'TxnModeWriteWithSharedBuffer', value: true, stage: 'BETA', built: true },
+  { name: 'AllAlpha', value: false, stage: 'ALPHA' },
+  { name: 'AllBeta', value: false, stage: 'BETA' },
+  { name: 'CompactHashCheck', value: false, stage: 'ALPHA' },
+  { name: 'FastLeaseKeepAlive', value: true, stage: 'BETA' },
+  { name: 'InitialCorruptCheck', value: false, stage: 'ALPHA' },
+  { name: 'LeaseCheckpoint', value: false, stage: 'ALPHA' },
+  { name: 'LeaseCheckpointPersist', value: false, stage: 'ALPHA' },
+  { name: 'PriorityRequest', value: false, stage: 'ALPHA' },
+  { name: 'SetMemberLocalAddr', value: false, stage: 'ALPHA' },
+  { name: 'StopGRPCServiceOnDefrag', value: false, stage: 'ALPHA' },
+  { name: 'TxnModeWriteWithSharedBuffer', value: true, stage: 'BETA' },
 ];
 
 export function envName(flag: string): string {

@@ -22,6 +22,8 @@ export interface PeerClientOptions {
   readonly dialMs: number;
   readonly lookup: LookupFunction;
   readonly tls?: PeerDialTls | undefined;
+  /** An address of this machine that connections leave by; the system picks one when absent. */
+  readonly localAddress?: string | undefined;
 }
 
 export interface AskOptions {
@@ -136,7 +138,7 @@ export class PeerClient {
     options: { readonly method: string; readonly path: string; readonly headers: Readonly<Record<string, string>> },
   ): ClientRequest {
     const { method, path, headers } = options;
-    const { dialMs, lookup } = this.#o;
+    const { dialMs, lookup, localAddress } = this.#o;
     const at = /^(https?|unixs?):\/\/(.*)$/.exec(url);
     const scheme = at?.[1] ?? 'http';
     const secure = scheme === 'https' || scheme === 'unixs';
@@ -150,7 +152,7 @@ export class PeerClient {
       const { hostname, port } = new URL(url);
       const host = hostname.replace(/^\[|\]$/g, '');
       const make = secure ? secureRequest : request;
-      req = make({ ...base, host, port: port === '' ? (secure ? 443 : 80) : Number(port) });
+      req = make({ ...base, host, port: port === '' ? (secure ? 443 : 80) : Number(port), localAddress });
     }
     req.once('socket', (socket) => {
       socket.setNoDelay(true);

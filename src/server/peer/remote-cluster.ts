@@ -19,6 +19,8 @@ export interface RemoteClusterOptions {
   readonly log: Log;
   readonly dialMs: number;
   readonly tls?: PeerDialTls | undefined;
+  /** As `PeerClientOptions`. */
+  readonly localAddress?: string | undefined;
 }
 
 export class RemoteCluster {
@@ -65,8 +67,8 @@ export class RemoteCluster {
   }
 
   #get(url: string, path: string, timeoutMs: number): Promise<Answer | undefined> {
-    const { clock, log, dialMs, tls } = this.#o;
-    const client = new PeerClient({ urls: [url], dialMs, lookup: peerLookup(() => clock.mono()), tls });
+    const { clock, log, dialMs, tls, localAddress } = this.#o;
+    const client = new PeerClient({ urls: [url], dialMs, lookup: peerLookup(() => clock.mono()), tls, localAddress });
     return new Promise((resolve) => {
       client.ask({ method: 'GET', path, timeoutMs, bytesMax: answerBytesMax }, (error, answer) => {
         client.close();

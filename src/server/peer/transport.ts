@@ -45,6 +45,8 @@ export interface HttpTransportOptions {
   /** What a question may take. */
   readonly requestTimeoutMs: number;
   readonly tls?: PeerDialTls | undefined;
+  /** As `PeerClientOptions`. */
+  readonly localAddress?: string | undefined;
 }
 
 export class HttpTransport implements PeerTransport {
@@ -275,11 +277,11 @@ export class HttpTransport implements PeerTransport {
   }
 
   #peerOptions(id: MemberId, urls: readonly string[]): PeerOptions {
-    const { clock, log, metrics, dialMs, readTimeoutMs, writeTimeoutMs, tls } = this.#o;
+    const { clock, log, metrics, dialMs, readTimeoutMs, writeTimeoutMs, tls, localAddress } = this.#o;
     return {
       id,
       own: this.own,
-      client: new PeerClient({ urls, dialMs, lookup: this.#lookup, tls }),
+      client: new PeerClient({ urls, dialMs, lookup: this.#lookup, tls, localAddress }),
       clock,
       log,
       metrics,
