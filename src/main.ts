@@ -10,5 +10,5 @@ export async function serve(program: string, args: readonly string[]): Promise<v
     return runProxy(program, args);
   }
   const { runServer } = await import('./commands/server.ts');
-  return runServer(program === 'etcd' ? args : args.slice(1));
+  return program === 'etcd' ? runServer('etcd', args) : runServer('tsetcd server', args.slice(1));
 }

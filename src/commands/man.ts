@@ -1,4 +1,5 @@
 /** Manual pages from the tree of commands, one a command. The date and version are the release's, so that pages only change with their content. */
+import { featureGates, flagTable } from '../server/config/flag-table.ts';
 import { variableOf } from './frame/environment.ts';
 import { globalFlags, ownGlobalFlags } from './frame/globals.ts';
 import type { CommandSpec, FlagSpec } from './frame/spec.ts';
@@ -94,6 +95,59 @@ Interrupted.
 Wrong arguments.
 `;
 
+/** The member's flags come from their own table: etcd's, section by section. */
+function serverPage(): string {
+  const out = [
+    `.TH "TSETCD\\-SERVER" "1" "" "tsetcd ${release}" "tsetcd manual"\n`,
+    '.SH NAME\ntsetcd\\-server \\- Run a member\n',
+    '.SH SYNOPSIS\n\\fBtsetcd server\\fR [flags]\n.br\n\\fBtsetcd server \\-\\-check\\-config\\fR [flags]\n',
+    `.SH DESCRIPTION\n${serverAbout.map((p) => `${prose(p)}\n`).join('.PP\n')}`,
+  ];
+  let section = '';
+  for (const flag of flagTable) {
+    if (flag.kind === 'ignored') continue;
+    if (flag.section !== section) {
+      section = flag.section;
+      out.push(`.SH ${plain(section.toUpperCase())}\n`);
+    }
+    const value = flag.kind === 'bool' ? '' : `=\\fI${plain(flag.kind)}\\fR`;
+    const shown = flag.name === 'data-dir' ? '${name}.etcd' : flag.value;
+    const notes = [
+      ...(shown === '' || shown === 'false' ? [] : [`Default: ${plain(shown)}.`]),
+      ...(flag.section === 'Meta' ? [] : [`Environment: ${plain(serverVariable(flag.name))}.`]),
+      ...(flag.key === undefined ? [] : [`Key: ${plain(flag.key)}.`]),
+      ...(flag.reason === undefined ? [] : [`Refused when set: ${prose(sentence(flag.reason))}`]),
+    ];
+    out.push(`.TP\n\\fB\\-\\-${plain(flag.name)}\\fR${value}\n${prose(sentence(flag.help))}${notes.map((n) => `\n${n}`).join('')}\n`);
+    if (flag.kind === 'gates')
+      for (const g of featureGates) out.push(`.br\n${plain(`${g.name}=true|false (${g.stage}, default ${g.value})`)}\n`);
+  }
+  out.push(
+    `.SH EXAMPLES\n${serverExamples
+      .map(([about, command]) => `.PP\n${prose(about)}\n.PP\n.RS 4\n.nf\n${plain(`$ ${command}`)}\n.fi\n.RE\n`)
+      .join('')
+      .replace(/^\.PP\n/, '')}`,
+    '.SH SIGNALS\nSIGTERM and SIGINT stop the member in order. SIGUSR2 turns debug lines on and off.\n',
+    '.SH SEE ALSO\n\\fBtsetcd\\fR(1),\n\\fBtsetcd\\-gateway\\fR(1),\n\\fBtsetcd\\-grpc\\-proxy\\fR(1)\n',
+  );
+  return out.join('');
+}
+
+const serverVariable = (flag: string): string => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`;
+
+const serverAbout = [
+  'Runs a member of a cluster: raft, write-ahead log and store, with the flags, environment variables and configuration file of etcd. Without flags it is a cluster of one with its data in `default.etcd`, and serves clients on port 2379.',
+  'A flag on the command line wins over its variable. With `--config-file` both are left aside: a configuration is never merged. `--check-config` says what a configuration comes to, and starts nothing.',
+];
+
+const serverExamples = [
+  [
+    'A member that others may reach.',
+    'tsetcd server --name a --listen-client-urls=http://0.0.0.0:2379 --advertise-client-urls=http://a.example:2379',
+  ],
+  ['What a configuration file comes to.', 'tsetcd server --config-file=etcd.conf.yml --check-config'],
+] as const;
+
 /** All pages by file name. */
 export function pages(): Map<string, string> {
   const out = new Map<string, string>();
@@ -114,6 +168,7 @@ export function pages(): Map<string, string> {
     ],
   };
   walk({ words: ['tsetcd'], spec: { ...root, ...about }, parent: undefined }, [...globalFlags, ...ownGlobalFlags]);
+  out.set('tsetcd-server.1', serverPage());
   walk({ words: ['tsetcd', 'util'], spec: { ...utilRoot, name: 'util' }, parent: undefined }, utilFlags);
   return out;
 }

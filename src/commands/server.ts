@@ -32,7 +32,7 @@ import { WalError } from '../server/storage/wal/errors.ts';
 import { headerTraceLine, setHeaderTrace, wantsHeaderTrace } from '../wire/header-trace.ts';
 import { listenText, notifyInit } from './frame/daemon.ts';
 
-export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
+export async function runServer(program: string, argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const runtime = {
     name: `node${process.versions.node}`,
     os: process.platform,
@@ -40,9 +40,9 @@ export async function runServer(argv: readonly string[], env: NodeJS.ProcessEnv 
     cpus: availableParallelism(),
     argv: [process.argv[1] ?? 'etcd', ...process.argv.slice(2)],
   };
-  const { options, log, config } = await configure(argv, env, runtime.argv);
+  const { options, log, config } = await configure(program, argv, env, runtime.argv);
   if (options.values.get('help') === true || options.values.get('h') === true) {
-    process.stdout.write(helpText());
+    process.stdout.write(helpText(program));
     process.exit(0);
   }
   if (options.values.get('version') === true) {
@@ -186,7 +186,7 @@ interface Configured {
 }
 
 /** Options, log and configuration; a bad command line or configuration ends the process here, in etcd's way. */
-async function configure(words: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
+async function configure(program: string, words: readonly string[], env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Configured> {
   const argv = words.filter((w) => w !== '--check-config');
   const fallback = createLog({ level: 'info', format: 'json', sinks: [openSink('default')] });
   const usesFile = (env.ETCD_CONFIG_FILE ?? '') !== '' || argv.some((a) => /^--?config-file(=|$)/.test(a));
@@ -208,7 +208,7 @@ async function configure(words: readonly string[], env: NodeJS.ProcessEnv, args:
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    configFailure(fallback, error, args);
+    configFailure(fallback, error, program, args);
   }
   if (options.values.get('help') === true || options.values.get('h') === true || options.values.get('version') === true) {
     return { options, log: fallback, config: undefined as never };
@@ -227,7 +227,7 @@ async function configure(words: readonly string[], env: NodeJS.ProcessEnv, args:
     return { options, log, config };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    configFailure(log, error, args);
+    configFailure(log, error, program, args);
   }
 }
 
@@ -269,10 +269,10 @@ function fileWords(error: unknown): string {
   return words[code] ?? code;
 }
 
-function configFailure(log: HostLog, error: ConfigError, args: readonly string[]): never {
+function configFailure(log: HostLog, error: ConfigError, program: string, args: readonly string[]): never {
   switch (error.kind) {
     case 'usage':
-      process.stderr.write(`${error.message}\n${usageText}\n`);
+      process.stderr.write(`${error.message}\n${usageText(program)}\n`);
       exitWith(log, ExitCode.Usage);
     case 'panic':
       process.stderr.write(`${error.message}\n`);

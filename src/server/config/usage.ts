@@ -4,32 +4,36 @@ import { featureGates, flagTable } from './flag-table.ts';
 export const serverVersion = '3.7.1';
 export const minClusterVersion = '3.0.0';
 
-export const usageText = `Usage:
+/** @param program  as the caller knows it: `etcd` through a link of that name, else `tsetcd server` */
+export function usageText(program: string): string {
+  const front = program === 'etcd' ? 'etcd ' : 'tsetcd ';
+  return `Usage:
 
-  etcd [flags]
+  ${program} [flags]
     Start a member.
 
-  etcd --version
+  ${program} --version
     Print the version.
 
-  etcd -h | --help
+  ${program} -h | --help
     Print all flags.
 
-  etcd --config-file
+  ${program} --config-file
     Read the configuration from a file. Flags and environment are then left aside. Durations in
     the file are whole nanoseconds (600000000000 for 10m); texts such as "10m" are for flags.
 
-  etcd --check-config [flags]
+  ${program} --check-config [flags]
     Say what a configuration comes to, and what a config file makes ignored, without a start.
 
-  etcd gateway
+  ${front}gateway
     Run the stateless TCP forwarding proxy.
 
-  etcd grpc-proxy
+  ${front}grpc-proxy
     Run the stateless gRPC proxy.
 `;
+}
 
-export function helpText(): string {
+export function helpText(program: string): string {
   const lines: string[] = [];
   let section = '';
   for (const flag of flagTable) {
@@ -45,7 +49,7 @@ export function helpText(): string {
     );
     if (flag.kind === 'gates') for (const g of featureGates) lines.push(`    ${g.name}=true|false (${g.stage} - default=${g.value})`);
   }
-  return `${usageText}${lines.join('\n')}\n`;
+  return `${usageText(program)}${lines.join('\n')}\n`;
 }
 
 export function versionText(platform: { readonly runtime: string; readonly os: string; readonly arch: string }): string {

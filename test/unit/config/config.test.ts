@@ -225,6 +225,6 @@ describe('a config file', () => {
 });
 
 it('--help names every flag', () => {
-  const text = helpText();
+  const text = helpText('etcd');
   for (const flag of flagTable) if (flag.kind !== 'ignored' && flag.section !== 'Meta') expect(text).toContain(`--${flag.name} `);
 });
