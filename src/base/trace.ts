@@ -24,11 +24,11 @@ export interface CallSpan extends Span {
 
 /** What a wire binding asks when a call arrives. */
 export interface CallTracer {
-  /** Undefined for a call that is not sampled. `nowMs` is the monotonic time of arrival. */
+  /** Undefined for a call that is not sampled. `localAddress` is the server's end of the connection, empty where there is none; `nowMs` the monotonic time of arrival. */
   call(
     path: string,
     metadata: ReadonlyMap<string, readonly (string | Uint8Array)[]>,
-    peerAddress: string,
+    localAddress: string,
     nowMs: number,
   ): CallSpan | undefined;
 }

@@ -1,7 +1,7 @@
 /** Campaigns: asking for votes and counting them. */
 import { isConfChangeEntry } from './confchange/codec.ts';
 import { StateType } from './machine.ts';
-import { newMessage, transferContext } from './message.ts';
+import { newMessage, transferContext, typeName } from './message.ts';
 import type { Raft } from './raft.ts';
 import { MessageType } from './types.ts';
 
@@ -20,13 +20,13 @@ export function campaignIfDue(r: Raft): void {
 export function startCampaign(r: Raft, kind: CampaignKind): void {
   if (r.state === StateType.Leader) return;
   if (!r.isPromotable) {
-    r.config.log.warn(`${r.name} cannot campaign: it is no voter, or its snapshot is not installed yet`);
+    r.config.log.warn(`${r.name} is unpromotable and can not campaign`);
     return;
   }
   if (hasUnappliedConfChange(r)) {
     // A transfer to a new voter often comes together with the commit of the change that made it one.
     if (kind === 'transfer') r.campaignWhenApplied = true;
-    else r.config.log.warn(`${r.name} cannot campaign: a committed configuration change is not applied yet`);
+    else r.config.log.warn(`${r.name} cannot campaign at term ${r.term} since there are still pending configuration changes to apply`);
     return;
   }
   r.config.log.info(`${r.name} is starting a new election at term ${r.term}`);
@@ -37,6 +37,10 @@ export function startCampaign(r: Raft, kind: CampaignKind): void {
 /** A vote came in. */
 export function countVote(r: Raft, from: bigint, granted: boolean): void {
   r.tracker.recordVote(from, granted);
+  const kind = r.state === StateType.PreCandidate ? 'MsgPreVoteResp' : 'MsgVoteResp';
+  r.config.log.info(`${r.name} received ${kind}${granted ? '' : ' rejection'} from ${from.toString(16)} at term ${r.term}`);
+  const { granted: yes, refused: no } = r.tracker.votes();
+  r.config.log.info(`${r.name} has received ${yes} ${kind} votes and ${no} vote rejections`);
   switch (r.tracker.voteResult()) {
     case 'won':
       if (r.state === StateType.PreCandidate) askForVotes(r, 'election');
@@ -69,6 +73,7 @@ function sendVoteRequests(r: Raft, type: number, term: number, kind: CampaignKin
     m.term = term;
     m.index = r.log.lastIndex;
     m.logTerm = r.log.lastTerm;
+    r.config.log.info(`${r.name} ${r.logEnd} sent ${typeName(type)} request to ${member.id.toString(16)} at term ${r.term}`);
     if (kind === 'transfer') m.context = transferContext;
     // Were a vote request sent before the own vote is durable, the others could make us leader, and after a crash again in the same term.
     if (type === MessageType.MsgVote) r.sendAfterAppend(m);

@@ -115,3 +115,10 @@ function areContiguous(m: Message): boolean {
   }
   return m.logTerm <= m.term;
 }
+
+const typeNames: ReadonlyMap<number, string> = new Map(Object.entries(MessageType).map(([name, type]) => [type, name]));
+
+/** As the log has it. */
+export function typeName(type: number): string {
+  return typeNames.get(type) ?? String(type);
+}

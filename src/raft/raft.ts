@@ -15,7 +15,7 @@ import { restoreConfig } from './confchange/restore.ts';
 import { campaignIfDue, countVote, startCampaign } from './election.ts';
 import { RaftLog } from './log.ts';
 import { StateType, type RaftConfig, type ReadState, type StepResult } from './machine.ts';
-import { isForwarded, isKnown, isLocalMessage, isResponse, isSound, isTransferContext, newMessage } from './message.ts';
+import { isForwarded, isKnown, isLocalMessage, isResponse, isSound, isTransferContext, newMessage, typeName } from './message.ts';
 import { ReadOnly, type ReadRequest } from './read-only.ts';
 import { broadcastAppend, broadcastCommit, broadcastHeartbeat, raiseCommit, sendAppendTo } from './replication.ts';
 import { recoveredState } from './recovery.ts';
@@ -101,11 +101,23 @@ export class Raft {
     this.tracker.adopt(start.config, this.log.lastIndex);
     this.term = start.term;
     this.vote = start.vote;
+    config.log.info(`${this.name} switched to configuration ${describe(this.tracker.confState())}`);
     this.becomeFollower(this.term, noMember);
+    config.log.info(`${this.name} became follower at term ${this.term}`);
+    const peers = this.tracker.members.map((m) => m.id.toString(16)).join(',');
+    const { committed, applied, lastIndex, lastTerm } = this.log;
+    config.log.info(
+      `newRaft ${this.name} [peers: [${peers}], term: ${this.term}, commit: ${committed}, applied: ${applied}, lastindex: ${lastIndex}, lastterm: ${lastTerm}]`,
+    );
   }
 
   get name(): string {
     return this.id.toString(16);
+  }
+
+  /** Where the log ends, for lines about votes. */
+  get logEnd(): string {
+    return `[logterm: ${this.log.lastTerm}, index: ${this.log.lastIndex}]`;
   }
 
   /** Whether this member may become leader as far as it knows: a voter with its whole log in place. */
@@ -188,26 +200,44 @@ export class Raft {
         // Who hears a leader does not help to depose it, unless the leader asked for that itself.
         const hearsLeader = this.config.checkQuorum && this.lead !== noMember && this.electionElapsed < this.config.electionTicks;
         if (hearsLeader && !isTransferContext(m.context)) {
-          this.#drop(m, 'the leader was heard from within an election timeout');
+          this.config.log.info(
+            `${this.#voteText('ignored', m)} at term ${this.term}: lease is not expired (remaining ticks: ${this.config.electionTicks - this.electionElapsed})`,
+          );
           return false;
         }
         // A pre-vote asks about a term that nobody has entered yet.
-        if (m.type === MessageType.MsgVote) this.becomeFollower(m.term, noMember);
+        if (m.type === MessageType.MsgVote) this.#follow(m, noMember);
         return true;
       }
       case MessageType.MsgPreVoteResp:
         // A grant names the term we would campaign in; a refusal names the term of the one who refuses.
-        if (m.reject) this.becomeFollower(m.term, noMember);
+        if (m.reject) this.#follow(m, noMember);
         return true;
       case MessageType.MsgApp:
       case MessageType.MsgHeartbeat:
       case MessageType.MsgSnap:
-        this.becomeFollower(m.term, m.from);
+        this.#follow(m, m.from);
         return true;
       default:
-        this.becomeFollower(m.term, noMember);
+        this.#follow(m, noMember);
         return true;
     }
+  }
+
+  /** Enters the higher term that a message names. */
+  #follow(m: Message, lead: MemberId): void {
+    const from = m.from.toString(16);
+    this.config.log.info(
+      `${this.name} [term: ${this.term}] received a ${typeName(m.type)} message with higher term from ${from} [term: ${m.term}]`,
+    );
+    this.becomeFollower(m.term, lead);
+  }
+
+  /** What became of a vote request, as far as where the logs end. */
+  #voteText(done: string, m: Message): string {
+    const own = `${this.logEnd.slice(0, -1)}, vote: ${this.vote.toString(16)}]`;
+    const link = done === 'cast' ? 'for' : 'from';
+    return `${this.name} ${own} ${done} ${typeName(m.type)} ${link} ${m.from.toString(16)} [logterm: ${m.logTerm}, index: ${m.index}]`;
   }
 
   #answerOldTerm(m: Message): void {
@@ -218,6 +248,7 @@ export class Raft {
       this.sendAfterAppend(newMessage(MessageType.MsgAppResp, m.from));
     } else if (m.type === MessageType.MsgPreVote) {
       // Say no, so that a candidate stuck behind learns the term before pre-vote came into use.
+      this.config.log.info(`${this.#voteText('rejected', m)} at term ${this.term}`);
       const answer = newMessage(MessageType.MsgPreVoteResp, m.from);
       answer.reject = true;
       this.sendAfterAppend(answer);
@@ -229,6 +260,7 @@ export class Raft {
     const isPre = m.type === MessageType.MsgPreVote;
     const free = this.vote === m.from || (this.vote === noMember && this.lead === noMember) || (isPre && m.term > this.term);
     const grant = free && this.log.isUpToDate(m.logTerm, m.index);
+    this.config.log.info(`${this.#voteText(grant ? 'cast' : 'rejected', m)} at term ${this.term}`);
     const answer = newMessage(isPre ? MessageType.MsgPreVoteResp : MessageType.MsgVoteResp, m.from);
     answer.term = grant ? m.term : this.term;
     answer.reject = !grant;
@@ -395,6 +427,10 @@ export class Raft {
     if (this.isLeaving) handOver(this);
   }
 
+  #ends(): string {
+    return `[commit: ${this.log.committed}, lastindex: ${this.log.lastIndex}, lastterm: ${this.log.lastTerm}]`;
+  }
+
   /** Takes a leader's snapshot in place of the log; false when there is no use for it. */
   restoreSnapshot(snapshot: Snapshot, index: number, term: number): boolean {
     const confState = snapshot.metadata?.confState;
@@ -411,12 +447,13 @@ export class Raft {
     }
     if (this.log.matches(index, term)) {
       // All of it is in the log already; only the commit index was behind.
+      this.config.log.info(`${this.name} ${this.#ends()} fast-forwarded commit to snapshot [index: ${index}, term: ${term}]`);
       this.log.commitTo(index);
       return false;
     }
     this.log.restore(snapshot, index, term);
     this.switchConfig(c);
-    this.config.log.info(`${this.name} restored snapshot at index ${index}, term ${term}`);
+    this.config.log.info(`${this.name} ${this.#ends()} restored snapshot [index: ${index}, term: ${term}]`);
     return true;
   }
 }

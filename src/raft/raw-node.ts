@@ -105,7 +105,7 @@ export class RawNode implements RaftMachine {
     const r = this.#raft;
     // With lease based reads the vote that this may give away would break the leader's lease.
     if (r.state !== StateType.Follower || r.config.leaseBasedReads || r.lead === noMember) return;
-    r.config.log.info(`${r.name} forgot leader ${r.lead.toString(16)} at term ${r.term}`);
+    r.config.log.info(`${r.name} forgetting leader ${r.lead.toString(16)} at term ${r.term}`);
     r.lead = noMember;
   }
 

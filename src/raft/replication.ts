@@ -120,6 +120,8 @@ export function takeSnapshot(r: Raft, m: Message): void {
   const meta = m.snapshot?.metadata;
   if (m.snapshot === undefined || meta === undefined) return;
   const taken = r.restoreSnapshot(m.snapshot, meta.index, meta.term);
+  const did = taken ? 'restored' : 'ignored';
+  r.config.log.info(`${r.name} [commit: ${r.log.committed}] ${did} snapshot [index: ${meta.index}, term: ${meta.term}]`);
   const answer = newMessage(MessageType.MsgAppResp, m.from);
   answer.index = taken ? r.log.lastIndex : r.log.committed;
   r.sendAfterAppend(answer);

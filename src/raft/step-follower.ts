@@ -31,6 +31,9 @@ export function stepFollower(r: Raft, m: Message): StepResult {
       return 'ok';
     }
     case MessageType.MsgTimeoutNow:
+      r.config.log.info(
+        `${r.name} [term ${r.term}] received MsgTimeoutNow from ${m.from.toString(16)} and starts an election to get leadership.`,
+      );
       startCampaign(r, 'transfer');
       return 'ok';
     default:

@@ -125,7 +125,10 @@ function takeAck(r: Raft, member: Progress, m: Message): StepResult {
   else if (member.canRaiseCommit(r.openCommit)) sendAppendTo(r, member, true);
   // Room was made: fill it.
   while (sendAppendTo(r, member, false));
-  if (member.id === r.leadTransferee && member.match === r.log.lastIndex) sendTimeoutNow(r, member);
+  if (member.id === r.leadTransferee && member.match === r.log.lastIndex) {
+    r.config.log.info(`${r.name} sent MsgTimeoutNow to ${member.id.toString(16)} after received MsgAppResp`);
+    sendTimeoutNow(r, member);
+  }
   if (r.isLeaving) handOver(r);
   return 'ok';
 }
@@ -201,7 +204,7 @@ export function checkQuorumNow(r: Raft): void {
   const active = r.tracker.isQuorumActive();
   for (const member of r.tracker.members) if (member.id !== r.id) member.recentActive = false;
   if (active) return;
-  r.config.log.warn(`${r.name} stepped down to follower: no quorum was heard from for an election timeout`);
+  r.config.log.warn(`${r.name} stepped down to follower since quorum is not active`);
   const heir = likeliestHeir(r);
   if (heir !== undefined) sendTimeoutNow(r, heir);
   r.becomeFollower(r.term, noMember);
@@ -230,12 +233,22 @@ export function handOver(r: Raft): void {
 
 function startTransfer(r: Raft, to: Progress): StepResult {
   if (to.id === r.id || !r.tracker.isVoter(to.id)) return 'dropped';
-  if (r.leadTransferee === to.id) return 'ok';
+  const name = to.id.toString(16);
+  if (r.leadTransferee === to.id) {
+    r.config.log.info(`${r.name} [term ${r.term}] transfer leadership to ${name} is in progress, ignores request to same node ${name}`);
+    return 'ok';
+  }
   // A later wish replaces an earlier one. It should be over within an election timeout, counted from now.
+  if (r.leadTransferee !== noMember) {
+    r.config.log.info(`${r.name} [term ${r.term}] abort previous transferring leadership to ${r.leadTransferee.toString(16)}`);
+  }
+  r.config.log.info(`${r.name} [term ${r.term}] starts to transfer leadership to ${name}`);
   r.electionElapsed = 0;
   r.leadTransferee = to.id;
-  if (to.match === r.log.lastIndex) sendTimeoutNow(r, to);
-  else sendAppendTo(r, to, true);
+  if (to.match === r.log.lastIndex) {
+    sendTimeoutNow(r, to);
+    r.config.log.info(`${r.name} sends MsgTimeoutNow to ${name} immediately as ${name} already has up-to-date log`);
+  } else sendAppendTo(r, to, true);
   return 'ok';
 }
 

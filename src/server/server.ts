@@ -5,8 +5,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Disk, DiskError, DiskLock } from '../base/disk.ts';
 import { formatDuration } from '../base/duration.ts';
+import { humanBytes } from '../base/human-bytes.ts';
 import { invariant } from '../base/invariant.ts';
-import type { Log } from '../base/log.ts';
+import type { Log, LogFields } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { RaftMachine } from '../raft/machine.ts';
 import { RawNode } from '../raft/raw-node.ts';
@@ -51,6 +52,7 @@ import { CorruptionMonitor } from './maintenance/corruption.ts';
 import { startPurge } from './maintenance/purge.ts';
 import { BucketCluster } from './membership/bucket-cluster.ts';
 import { Store } from './mvcc/store.ts';
+import { loggedDefragment } from './storage/logged-defragment.ts';
 import { MeteredDisk } from './metered-disk.ts';
 import { registerServices } from './services/services.ts';
 import type { Tracing } from './tracing/tracing.ts';
@@ -251,7 +253,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   });
   log.info('opened backend db', { path: paths.backendDir, took: formatDuration(clock.mono() - openStart) });
   log.info('restore consistentIndex', { index: opened.consistentIndex });
-  await maybeDefragment(config, opened, log, clock);
+  await maybeDefragment(config, opened, log, clock, paths.backendDir);
 
   log.info('bootstrapping cluster');
   log.info('bootstrapping storage');
@@ -260,7 +262,16 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   let peerHandler: HttpHandler = stillStarting;
   const peerDoor =
     peers === undefined ? undefined : await openPeerDoor(options, peerTls, (request, response) => peerHandler(request, response));
-  if (peerDoor !== undefined) for (const port of ports.peer) undo.push(peerDoor(port));
+  if (peerDoor !== undefined) {
+    for (const port of ports.peer) {
+      const close = peerDoor(port);
+      undo.push(async () => {
+        log.info('stopping serving peer traffic', { address: addressText(port.url) });
+        await close();
+        log.info('stopped serving peer traffic', { address: addressText(port.url) });
+      });
+    }
+  }
   const state = await bootstrap({
     config,
     serverVersion,
@@ -288,6 +299,14 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     await wal.close();
   });
   if (state.repaired) metrics.walRepairs.inc();
+  if (initialized) {
+    log.info('recovered v3 backend', {
+      'backend-size-bytes': backend.sizeBytes,
+      'backend-size': humanBytes(backend.sizeBytes),
+      'backend-size-in-use-bytes': backend.sizeInUseBytes,
+      'backend-size-in-use': humanBytes(backend.sizeInUseBytes),
+    });
+  }
   log.info('bootstrapping raft');
   log.info('starting local member', { 'local-member-id': memberId, 'cluster-id': clusterId });
   log.info('bootstrap successfully');
@@ -310,6 +329,17 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     log: raftLog,
     initial: state.raftInitial,
   });
+
+  let toldRemoved = false;
+  const removed = (): void => {
+    const error = 'the member has been permanently removed from the cluster';
+    if (!toldRemoved) {
+      log.warn('server error', { error });
+      log.warn('data-dir used by this member must be removed');
+    }
+    toldRemoved = true;
+    onFatal(new MemberRemoved(error));
+  };
 
   const cluster = new BucketCluster(slot, clusterId);
   const lessor = new LeaseStore({
@@ -337,6 +367,17 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     compactionSleepMs: config.compactionSleepMs,
   });
   undo.push(() => kv.close());
+  for (const m of cluster.members()) {
+    log.info('recovered/added member from store', {
+      'cluster-id': clusterId,
+      'local-member-id': memberId,
+      'recovered-remote-peer-id': m.id,
+      'recovered-remote-peer-urls': m.peerUrls,
+      'recovered-remote-peer-is-learner': m.isLearner,
+    });
+  }
+  if (cluster.version !== undefined)
+    log.info('set cluster version from store', { 'cluster-version': cluster.version.split('.', 2).join('.') });
   log.info('kvstore restored', { 'current-rev': kv.currentRev });
   logQuota(config, log);
   const alarms = new BucketAlarmStore(slot);
@@ -362,7 +403,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     snapDir: paths.snapDir,
     databasePath: (index) => snapshotter.databasePath(index),
     tls: peerTls,
-    onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
+    onRemoved: removed,
   });
   undo.push(() => side?.close());
   const transport = options.transport ?? side?.transport ?? nullTransport;
@@ -394,8 +435,16 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
       let next: Backend | undefined;
       swapStore(metadata, (opened) => {
         next = opened;
-        for (const room of [cluster, lessor, auth, alarms]) room.restore();
-        kv.restore(opened);
+        const restore = (name: string, work: () => void, fields?: LogFields): void => {
+          log.info(`restoring ${name}`);
+          work();
+          log.info(`restored ${name}`, fields);
+        };
+        restore('lease store', () => lessor.restore());
+        restore('mvcc store', () => kv.restore(opened), { 'consistent-index': opened.consistentIndex });
+        restore('alarm store', () => alarms.restore());
+        restore('auth store', () => auth.restore());
+        restore('cluster configuration', () => cluster.restore());
         member.swapBackend(opened);
       }).then(
         () => {
@@ -406,7 +455,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
       );
     },
     onApplied: metrics.applied,
-    onRemoved: () => onFatal(new MemberRemoved('the member has been permanently removed from the cluster')),
+    onRemoved: removed,
   });
   raft.snapshotSource = () => {
     const index = member.appliedIndex;
@@ -497,7 +546,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     const serving = (port: ReservedPort): string => (isSecureUrl(port.url) ? 'serving client traffic securely' : insecurely);
     for (const port of ports.client) {
       log.info('ready to serve client requests');
-      undo.push(front.serveClients(port));
+      undo.push(told(log, port, front.serveClients(port)));
       if (port.plainToo) log.info(insecurely, { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
       log.info(serving(port), { traffic: ports.http.length > 0 ? 'grpc' : 'grpc+http', address: addressText(port.url) });
     }
@@ -687,6 +736,16 @@ function serve(port: ReservedPort, listener: Listener, grace: number): () => Pro
   };
 }
 
+/** The end of serving clients, told. */
+function told(log: Log, port: ReservedPort, close: () => Promise<void>): () => Promise<void> {
+  const secure = isSecureUrl(port.url) ? 'secure' : 'insecure';
+  return async () => {
+    log.info(`stopping ${secure} grpc server`, { address: addressText(port.url) });
+    await close();
+    log.info(`stopped ${secure} grpc server`, { address: addressText(port.url) });
+  };
+}
+
 /** Serves a peer port, and returns the way to stop. */
 async function openPeerDoor(
   options: ServerOptions,
@@ -780,7 +839,7 @@ function snapshotFiles(snapshotter: Snapshotter, metrics: ServerMetrics, clock: 
 }
 
 /** `--bootstrap-defrag-threshold-megabytes`. */
-async function maybeDefragment(config: ServerConfig, backend: Backend, log: Log, clock: Clock): Promise<void> {
+async function maybeDefragment(config: ServerConfig, backend: Backend, log: Log, clock: Clock, backendDir: string): Promise<void> {
   const thresholdBytes = config.bootstrapDefragThresholdMb * 1024 * 1024;
   if (thresholdBytes === 0) return;
   const freeable = backend.sizeBytes - backend.sizeInUseBytes;
@@ -792,15 +851,7 @@ async function maybeDefragment(config: ServerConfig, backend: Backend, log: Log,
     });
     return;
   }
-  const start = clock.mono();
-  const before = backend.sizeBytes;
-  log.info('defragmenting', { 'current-db-size-bytes': before });
-  await backend.defragment();
-  log.info('finished defragmenting directory', {
-    'current-db-size-bytes-diff': backend.sizeBytes - before,
-    'current-db-size-bytes': backend.sizeBytes,
-    took: formatDuration(clock.mono() - start),
-  });
+  await loggedDefragment(backend, { log, clock, path: backendDir });
 }
 
 function logQuota(config: ServerConfig, log: Log): void {
@@ -812,16 +863,23 @@ function logQuota(config: ServerConfig, log: Log): void {
   else log.info('enabled backend quota', { ...name, 'quota-size-bytes': bytes, 'quota-size': humanBytes(bytes) });
 }
 
-/** As etcd prints sizes in logs: powers of 1000, two digits. */
-function humanBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+/** Of the discovery service; secrets stay out of the log. */
+function discoveryFields({ discovery }: ServerConfig): LogFields {
+  const d = discovery?.kind === 'token' ? discovery : undefined;
+  return {
+    'discovery-token': d?.token ?? '',
+    'discovery-endpoints': d?.endpoints.join(',') ?? '',
+    'discovery-dial-timeout': formatDuration(d?.dialTimeoutMs ?? 2000),
+    'discovery-request-timeout': formatDuration(d?.requestTimeoutMs ?? 5000),
+    'discovery-keepalive-time': formatDuration(d?.keepaliveMs ?? 2000),
+    'discovery-keepalive-timeout': formatDuration(d?.keepaliveTimeoutMs ?? 6000),
+    'discovery-insecure-transport': d?.insecureTransport ?? true,
+    'discovery-insecure-skip-tls-verify': d?.insecureSkipVerify ?? false,
+    'discovery-cert': d?.certFile ?? '',
+    'discovery-key': d?.keyFile ?? '',
+    'discovery-cacert': d?.caFile ?? '',
+    'discovery-user': d?.user ?? '',
+  };
 }
 
 function logStart(options: ServerOptions, initialized: boolean): void {
@@ -878,6 +936,7 @@ function logStart(options: ServerOptions, initialized: boolean): void {
     'auto-compaction-interval': formatDuration(
       config.autoCompactionMode === 'periodic' ? config.autoCompactionRetentionValue : config.autoCompactionRetentionValue / 1e6,
     ),
+    ...discoveryFields(config),
     'downgrade-check-interval': formatDuration(config.downgradeCheckMs),
     'max-learners': config.maxLearners,
     'v2-deprecation': 'write-only',

@@ -19,6 +19,8 @@ export interface PeerInfo {
   readonly commonName: string | undefined;
   /** True for calls that the JSON gateway makes: a certificate's name must not count as a user there. */
   readonly viaGateway: boolean;
+  /** The server's own end of the connection, in the form of `address`; absent where there is none. */
+  readonly local?: string;
 }
 
 interface CallBase {

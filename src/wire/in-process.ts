@@ -163,7 +163,7 @@ abstract class InProcessCall implements HandledCall {
     this.metadata = options?.metadata === undefined ? noMetadata : metadataOf(options.metadata);
     this.#startedMs = channel.clock.mono();
     this.deadline = this.#startedMs + (options?.timeoutMs ?? Infinity);
-    this.span = channel.tracer?.call(method.path, this.metadata, channel.peer.address, this.#startedMs);
+    this.span = channel.tracer?.call(method.path, this.metadata, channel.peer.local ?? '', this.#startedMs);
   }
 
   /** False when the call ended before it began. */

@@ -364,13 +364,8 @@ function isSecure(socket: Duplex): boolean {
 /** Peer of an accepted socket; the name comes from a client certificate that the handshake has verified. */
 export function peerOfSocket(duplex: Duplex): PeerInfo {
   const socket = duplex as Socket;
-  const { remoteAddress, remotePort } = socket;
-  const address =
-    remoteAddress === undefined
-      ? 'unix'
-      : remoteAddress.includes(':')
-        ? `[${remoteAddress}]:${remotePort}`
-        : `${remoteAddress}:${remotePort}`;
+  const address = endText(socket.remoteAddress, socket.remotePort) ?? 'unix';
+  const local = endText(socket.localAddress?.replace(/^::ffff:/, ''), socket.localPort) ?? '';
   let commonName: string | undefined;
   const tls = socket as TLSSocket;
   if (tls.encrypted && tls.authorized) {
@@ -378,7 +373,12 @@ export function peerOfSocket(duplex: Duplex): PeerInfo {
     if (typeof name === 'string') commonName = name;
     else if (Array.isArray(name) && typeof name[0] === 'string') commonName = name[0];
   }
-  return { address, commonName, viaGateway: false };
+  return { address, commonName, viaGateway: false, local };
+}
+
+function endText(host: string | undefined, port: number | undefined): string | undefined {
+  if (host === undefined || port === undefined) return undefined;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Alternative names of a certificate, as the log shows them. */

@@ -265,7 +265,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     this.#startedMs = nowMs;
     this.deadline = nowMs + timeoutMs;
     server.openCalls++;
-    this.span = server.tracer?.call(this.#entry.method.path, head.metadata, peer.address, nowMs);
+    this.span = server.tracer?.call(this.#entry.method.path, head.metadata, peer.local ?? '', nowMs);
     this.#entry.observer.started();
   }
 

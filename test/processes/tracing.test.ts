@@ -1,7 +1,7 @@
 // A member that sends its spans to a collector of our own: what arrives, and what happens when the collector does not.
 import { createServer, type Server } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { KV, Watch } from '../../src/api/gen/methods.ts';
+import { KV, Lease, Watch } from '../../src/api/gen/methods.ts';
 import { TraceService } from '../../src/api/gen/otlp-collector.ts';
 import type { KeyValue } from '../../src/api/gen/otlp-common.ts';
 import type { Span } from '../../src/api/gen/otlp-trace.ts';
@@ -98,6 +98,20 @@ it('sends the spans of sampled calls, from the client down to WAL and apply', { 
   await channel.unary(KV.put, { key: utf8('k'), value: utf8('v') }, sampled);
   await channel.unary(KV.range, { key: utf8('k') }, sampled);
   await expect(channel.unary(KV.range, { key: utf8('k'), revision: 99 }, sampled)).rejects.toThrow('future revision');
+  await channel.unary(Lease.leaseGrant, { ID: 7n, TTL: 60 }, sampled);
+  const renewals = channel.stream(Lease.leaseKeepAlive, sampled);
+  await new Promise<void>((resolve) => {
+    renewals.onMessage = (): void => resolve();
+    renewals.send({ ID: 7n });
+  });
+  renewals.halfClose();
+  await channel.unary(Lease.leaseRevoke, { ID: 7n }, sampled);
+  const ranges = channel.stream(KV.rangeStream, sampled);
+  await new Promise<void>((resolve) => {
+    ranges.onMessage = (): void => resolve();
+    ranges.send({ key: utf8('k'), limit: 5 });
+    ranges.halfClose();
+  });
   const stream = channel.stream(Watch.watch, sampled);
   const created = new Promise<void>((resolve) => (stream.onMessage = (): void => resolve()));
   stream.send({ createRequest: { key: utf8('w') } });
@@ -123,10 +137,22 @@ it('sends the spans of sampled calls, from the client down to WAL and apply', { 
   expect(hex(call.parentSpanId)).toBe('b7ad6b7169203331');
   expect([call.kind, call.flags]).toEqual([2, 0x301]);
   expect(attribute(call.attributes, 'rpc.response.status_code')).toBe('OK');
+  // The names that etcd's instrumentation gives them.
+  expect(call.attributes.map((a) => a.key)).toEqual([
+    ...['rpc.method', 'rpc.system.name', 'server.address', 'server.port', 'rpc.response.status_code'],
+  ]);
+  expect(attribute(call.attributes, 'server.address')).toBe('127.0.0.1');
+  expect(attribute(call.attributes, 'server.port')).toBe(BigInt(member.options.clientPort));
   const put = one('put');
   expect(attribute(put.attributes, 'key')).toBe('k');
   expect(put.events.map((e) => e.name)).toEqual(['Send raft proposal', 'Receive raft result']);
-  const [raft, wal, apply] = [one('raft'), one('wal'), one('apply')];
+  const within = (name: string, outer: Span): Span => {
+    const found = byName(name).filter((s) => hex(s.parentSpanId) === hex(outer.spanId));
+    expect(found, name).toHaveLength(1);
+    return found[0]!;
+  };
+  const raft = within('raft', put);
+  const [wal, apply] = [within('wal', raft), within('apply', put)];
   expect([put, raft, wal, apply].map((s) => hex(s.parentSpanId))).toEqual([call, put, raft, put].map((s) => hex(s.spanId)));
   for (const [inner, outer] of [
     [put, call],
@@ -144,6 +170,8 @@ it('sends the spans of sampled calls, from the client down to WAL and apply', { 
   expect(byName('read index')).toHaveLength(2);
   expect(byName('etcdserverpb.KV/Range').map((s) => attribute(s.attributes, 'rpc.response.status_code'))).toEqual(['OK', 'OUT_OF_RANGE']);
   expect(attribute(one('watch').attributes, 'key')).toBe('w');
+  for (const name of ['lease_grant', 'lease_renew', 'lease_revoke']) expect(attribute(one(name).attributes, 'id'), name).toBe(7n);
+  expect(one('range_streaming').attributes.map((a) => a.key)).toEqual(['range_begin', 'range_end', 'rev', 'limit', 'count_only']);
   expect(attribute(one('etcdserverpb.Watch/Watch').attributes, 'rpc.response.status_code')).toBe('CANCELLED');
 });
 

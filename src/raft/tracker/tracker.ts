@@ -92,6 +92,18 @@ export class ProgressTracker {
     if (progress !== undefined) progress.vote ??= granted;
   }
 
+  /** How many said yes and no. */
+  votes(): { readonly granted: number; readonly refused: number } {
+    let granted = 0;
+    let refused = 0;
+    for (const { id, vote } of this.#all) {
+      if (vote === undefined || !this.isVoter(id)) continue;
+      if (vote) granted++;
+      else refused++;
+    }
+    return { granted, refused };
+  }
+
   voteResult(): VoteResult {
     return jointVote(this.#incoming.map(voteOf), this.#outgoing.map(voteOf));
   }

@@ -10,7 +10,7 @@
  * it is refused, for the user may have changed (G-A-2).
  */
 import type { Permission } from '../../api/gen/authpb.ts';
-import { Role, User } from '../../api/gen/authpb.ts';
+import { Permission_Type, Role, User } from '../../api/gen/authpb.ts';
 import {
   AuthenticateResponse,
   AuthRoleGetResponse,
@@ -242,12 +242,16 @@ export class BucketAuthStore implements AuthStore {
   }
 
   #enable(): Status | undefined {
-    if (this.#enabled) return undefined;
+    if (this.#enabled) {
+      this.#log.info('authentication is already enabled; ignored auth enable request');
+      return undefined;
+    }
     if (!this.#users.has(rootUser)) return errors.rootUserNotExist;
     if (!this.hasRole(rootUser, rootRole)) return errors.rootRoleNotExist;
     this.#backend.put('auth', enabledKey, Buffer.of(1));
     this.#enabled = true;
     this.#tokens.enable();
+    this.#log.info('enabled authentication');
     return undefined;
   }
 
@@ -257,6 +261,7 @@ export class BucketAuthStore implements AuthStore {
     this.#enabled = false;
     this.#tokens.disable();
     this.#changed();
+    this.#log.info('disabled authentication');
   }
 
   #userAdd(r: AuthUserAddRequest): Status | undefined {
@@ -270,17 +275,22 @@ export class BucketAuthStore implements AuthStore {
       options: { noPassword },
     });
     this.#changed();
+    this.#log.info('added a user', { 'user-name': r.name });
     return undefined;
   }
 
   #userDelete(name: string): Status | undefined {
-    if (this.#enabled && name === rootUser) return errors.invalidAuthMgmt;
+    if (this.#enabled && name === rootUser) {
+      this.#log.error("cannot delete 'root' user", { 'user-name': name });
+      return errors.invalidAuthMgmt;
+    }
     const user = this.#users.get(name);
     if (user === undefined) return errors.userNotFound;
     this.#users.delete(name);
     this.#backend.delete('authUsers', user.name);
     this.#tokens.invalidateUser(name);
     this.#changed();
+    this.#log.info('deleted a user', { 'user-name': name, 'user-roles': user.roles });
     return undefined;
   }
 
@@ -291,6 +301,7 @@ export class BucketAuthStore implements AuthStore {
     this.#putUser({ ...user, password: user.options?.noPassword === true ? emptyBytes : storedHash(r.hashedPassword) });
     this.#tokens.invalidateUser(r.name);
     this.#changed();
+    this.#log.info('changed a password of a user', { 'user-name': r.name, 'user-roles': user.roles });
     return undefined;
   }
 
@@ -299,19 +310,38 @@ export class BucketAuthStore implements AuthStore {
     if (user === undefined) return errors.userNotFound;
     // The root role needs no role object.
     if (r.role !== rootRole && !this.#roles.has(r.role)) return errors.roleNotFound;
-    if (user.roles.includes(r.role)) return undefined;
-    this.#putUser({ ...user, roles: [...user.roles, r.role].sort(byteOrder) });
+    if (user.roles.includes(r.role)) {
+      this.#log.warn('ignored grant role request to a user', {
+        'user-name': r.user,
+        'user-roles': user.roles,
+        'duplicate-role-name': r.role,
+      });
+      return undefined;
+    }
+    const roles = [...user.roles, r.role].sort(byteOrder);
+    this.#putUser({ ...user, roles });
     this.#changed();
+    this.#log.info('granted a role to a user', { 'user-name': r.user, 'user-roles': roles, 'added-role-name': r.role });
     return undefined;
   }
 
   #userRevokeRole(r: AuthUserRevokeRoleRequest): Status | undefined {
-    if (this.#enabled && r.name === rootUser && r.role === rootRole) return errors.invalidAuthMgmt;
+    if (this.#enabled && r.name === rootUser && r.role === rootRole) {
+      this.#log.error("'root' user cannot revoke 'root' role", { 'user-name': r.name, 'role-name': r.role });
+      return errors.invalidAuthMgmt;
+    }
     const user = this.#users.get(r.name);
     if (user === undefined) return errors.userNotFound;
     if (!user.roles.includes(r.role)) return errors.roleNotGranted;
-    this.#putUser({ ...user, roles: user.roles.filter((role) => role !== r.role) });
+    const roles = user.roles.filter((role) => role !== r.role);
+    this.#putUser({ ...user, roles });
     this.#changed();
+    this.#log.info('revoked a role from a user', {
+      'user-name': r.name,
+      'old-user-roles': user.roles,
+      'new-user-roles': roles,
+      'revoked-role-name': r.role,
+    });
     return undefined;
   }
 
@@ -320,11 +350,15 @@ export class BucketAuthStore implements AuthStore {
     if (this.#roles.has(name)) return errors.roleAlreadyExist;
     this.#putRole({ name: utf8(name), keyPermission: [] });
     this.#changed();
+    this.#log.info('created a role', { 'role-name': name });
     return undefined;
   }
 
   #roleDelete(name: string): Status | undefined {
-    if (this.#enabled && name === rootRole) return errors.invalidAuthMgmt;
+    if (this.#enabled && name === rootRole) {
+      this.#log.error("cannot delete 'root' role", { 'role-name': name });
+      return errors.invalidAuthMgmt;
+    }
     const role = this.#roles.get(name);
     if (role === undefined) return errors.roleNotFound;
     this.#roles.delete(name);
@@ -333,6 +367,7 @@ export class BucketAuthStore implements AuthStore {
       if (user.roles.includes(name)) this.#putUser({ ...user, roles: user.roles.filter((r) => r !== name) });
     }
     this.#changed();
+    this.#log.info('deleted a role', { 'role-name': name });
     return undefined;
   }
 
@@ -354,6 +389,13 @@ export class BucketAuthStore implements AuthStore {
     }
     this.#putRole({ ...role, keyPermission: granted });
     this.#changed();
+    this.#log.info('granted/updated a permission to a user', {
+      'user-name': r.name,
+      'permission-name':
+        Object.keys(Permission_Type).find((n) => Permission_Type[n as keyof typeof Permission_Type] === perm.permType) ?? '',
+      'key-size': perm.key.length,
+      'range-end-size': perm.rangeEnd.length,
+    });
     return undefined;
   }
 
@@ -364,6 +406,11 @@ export class BucketAuthStore implements AuthStore {
     if (kept.length === role.keyPermission.length) return errors.permissionNotGranted;
     this.#putRole({ ...role, keyPermission: kept });
     this.#changed();
+    this.#log.info('revoked a permission on range', {
+      'role-name': r.role,
+      'key-size': r.key.length,
+      'range-end-size': r.rangeEnd.length,
+    });
     return undefined;
   }
 

@@ -74,6 +74,8 @@ export class Duties {
   stop(): void {
     this.#stopped = true;
     for (const t of this.#timers) t.cancel();
+    this.#o.log.info("server has stopped; stopping storage version's monitor");
+    this.#o.log.info("server has stopped; stopping cluster version's monitor");
   }
 
   /** Tells the cluster this member's name and client URLs; tried until it works, then `done`. */
@@ -175,6 +177,11 @@ export class Duties {
     const key = utf8('storageVersion');
     const there = backend.get('meta', key);
     if (there !== undefined && utf8Text(there) === wanted) return;
+    log.info('cluster version differs from storage version.', {
+      'cluster-version': wanted,
+      // Without a mark the schema is that of 3.5.
+      'storage-version': there === undefined ? '3.5.0' : utf8Text(there),
+    });
     backend.put('meta', key, utf8(wanted));
     log.info('updated storage version', { 'new-storage-version': wanted });
     if (cluster.downgrade.enabled) {

@@ -2,6 +2,7 @@
 import { ConfChangeCodec } from '../../api/gen/raftpb.ts';
 import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { invariant } from '../../base/invariant.ts';
 import { failpoint } from '../../base/failpoint.ts';
 import type { Log } from '../../base/log.ts';
@@ -26,6 +27,8 @@ const healthIntervalMs = 5000;
 const readyFraction = 0.9;
 /** Time between looks at a leadership transfer, and between attempts to reach a leader. */
 const retryMs = 50;
+
+const changeNames: ReadonlyMap<number, string> = new Map(Object.entries(ConfChangeType).map(([name, type]) => [type, name]));
 
 export interface MemberChangesOptions {
   readonly config: ServerConfig;
@@ -149,12 +152,20 @@ export class MemberChanges {
     });
     raft.transferLeader(to);
     this.#o.wake();
-    const end = clock.mono() + timeoutMs;
+    const old = leadership.lead;
+    const start = clock.mono();
+    const end = start + timeoutMs;
     const look = (): void => {
       if (leadership.lead === to) {
-        log.info('leadership transfer finished', { 'local-member-id': memberId, 'new-leader-member-id': to });
+        log.info('leadership transfer finished', {
+          'local-member-id': memberId,
+          'old-leader-member-id': old,
+          'new-leader-member-id': to,
+          took: formatDuration(clock.mono() - start),
+        });
         done(undefined);
       } else if (clock.mono() >= end) {
+        log.warn('leadership transfer failed', { 'local-member-id': memberId, error: errors.timeoutLeaderTransfer.message });
         done(errors.timeoutLeaderTransfer);
       } else {
         clock.after(retryMs, look);
@@ -175,6 +186,11 @@ export class MemberChanges {
       return () => this.#answer(change, refused);
     }
     backend().setConfState(raft.applyConfChange(change));
+    log.info('applied a configuration change through raft', {
+      'local-member-id': memberId,
+      'raft-conf-change': changeNames.get(change.type) ?? String(change.type),
+      'raft-conf-change-node-id': change.nodeId,
+    });
     switch (change.type) {
       case ConfChangeType.ConfChangeAddNode:
       case ConfChangeType.ConfChangeAddLearnerNode: {
@@ -204,6 +220,7 @@ export class MemberChanges {
           'local-member-id': memberId,
           'removed-remote-peer-id': change.nodeId,
           'removed-remote-peer-urls': gone?.peerUrls ?? [],
+          'removed-remote-peer-is-learner': gone?.isLearner ?? false,
         });
         if (change.nodeId === memberId) this.#o.onRemoved();
         else transport.removePeer(change.nodeId);
@@ -217,6 +234,7 @@ export class MemberChanges {
           'local-member-id': memberId,
           'updated-remote-peer-id': member.id,
           'updated-remote-peer-urls': member.peerUrls,
+          'updated-remote-peer-is-learner': cluster.member(member.id)?.isLearner ?? false,
         });
         if (member.id !== memberId) transport.updatePeer(member.id, member.peerUrls);
         break;

@@ -4,7 +4,7 @@ import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { failpoint, failpointsOn, failpointThen } from '../../base/failpoint.ts';
-import type { Log } from '../../base/log.ts';
+import type { Log, LogFields } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { RaftMachine, RaftStatus, SoftState } from '../../raft/machine.ts';
 import { type Entry, type MemberId, type Message, noMember, type Snapshot } from '../../raft/types.ts';
@@ -240,13 +240,14 @@ export class Member implements MemberFacade, ReadyEvents {
     const advance = (n: number): void => {
       for (let i = 0; i < n; i++) this.#raft.tick();
     };
-    const report = (text: string, n: number): void =>
+    const report = (text: string, n: number, more: LogFields = {}): void =>
       log.info(text, {
         'local-member-id': memberId,
         'forward-ticks': n,
         'forward-duration': formatDuration(n * config.heartbeatMs),
         'election-ticks': ticks,
         'election-timeout': formatDuration(config.electionMs),
+        ...more,
       });
     // Members of a fresh data directory are in the log, not yet in the cluster; one that joins has yet to be told of all of them.
     const known = cluster.members().length;
@@ -261,11 +262,12 @@ export class Member implements MemberFacade, ReadyEvents {
       log.info('skipping initial election tick advance', { 'election-ticks': ticks });
       return;
     }
+    log.info('starting initial election tick advance', { 'election-ticks': ticks });
     const end = clock.mono() + 5000;
     const poll = clock.every(50, () => {
       const active = cluster.members().filter((m) => m.id !== memberId && transport.activeSince(m.id) !== undefined).length;
       if (active > 0) {
-        report('initialized peer connections; fast-forwarding election ticks', ticks - 2);
+        report('initialized peer connections; fast-forwarding election ticks', ticks - 2, { 'active-remote-members': active });
         advance(ticks - 2);
       }
       if (active > 0 || clock.mono() > end) poll.cancel();
@@ -305,7 +307,7 @@ export class Member implements MemberFacade, ReadyEvents {
   handOver(done: () => void): void {
     const { cluster, memberId, log, config } = this.#o;
     if (!this.leadership.isLeader) {
-      log.info('skipped leadership transfer of a member that is not the leader', {
+      log.info('skipped leadership transfer; local server is not leader', {
         'local-member-id': memberId,
         'current-leader-member-id': this.leadership.lead,
       });
@@ -757,7 +759,12 @@ export class Member implements MemberFacade, ReadyEvents {
 
   installSnapshot(snapshot: Snapshot, done: () => void): void {
     const index = snapshot.metadata?.index ?? 0;
-    this.log.info('applying snapshot', { 'current-snapshot-index': this.loop.snapshotIndex, 'incoming-leader-snapshot-index': index });
+    this.log.info('applying snapshot', {
+      'current-snapshot-index': this.loop.snapshotIndex,
+      'current-applied-index': this.loop.applied,
+      'incoming-leader-snapshot-index': index,
+      'incoming-leader-snapshot-term': snapshot.metadata?.term ?? 0,
+    });
     const { transport, cluster, memberId } = this.#o;
     const before = cluster.members();
     failpoint('applyBeforeOpenSnapshot');
@@ -768,7 +775,12 @@ export class Member implements MemberFacade, ReadyEvents {
       for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);
       for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
       this.#votersChanged();
-      this.log.info('applied snapshot', { 'incoming-leader-snapshot-index': index });
+      this.log.info('applied snapshot', {
+        'current-snapshot-index': this.loop.snapshotIndex,
+        'current-applied-index': this.loop.applied,
+        'incoming-leader-snapshot-index': index,
+        'incoming-leader-snapshot-term': snapshot.metadata?.term ?? 0,
+      });
       done();
     });
   }
@@ -814,8 +826,6 @@ export class Member implements MemberFacade, ReadyEvents {
   }
 
   #removed(): void {
-    this.log.error('server error', { error: 'the member has been permanently removed from the cluster' });
-    this.log.warn('data-dir used by this member must be removed');
     this.clock.after(removedStopMs, () => {
       if (!this.#stopped) this.#o.onRemoved();
     });

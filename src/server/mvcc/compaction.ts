@@ -12,9 +12,11 @@
  */
 import { utf8 } from '../../base/bytes.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { failpointThen } from '../../base/failpoint.ts';
 import type { Log } from '../../base/log.ts';
 import type { Backend, RowScan } from '../storage/backend.ts';
+import { databaseSize } from '../storage/logged-defragment.ts';
 import { isVisibleRow, KvHasher } from './hash.ts';
 import { encodeRevisionKey, rowKey } from './key-value.ts';
 import type { ReaderPins } from './reader-pins.ts';
@@ -194,9 +196,10 @@ export class Compaction implements Sliced {
             const hash = this.#hasher.result();
             log.info('finished scheduled compaction', {
               'compact-revision': this.rev,
-              took: `${(clock.mono() - this.#startedMs).toFixed(3)}ms`,
+              took: formatDuration(clock.mono() - this.#startedMs),
               'number-of-keys-compacted': this.#kills,
               hash: hash.hash,
+              ...databaseSize(backend),
             });
             finished(hash);
             backend.commit(this.#step(durable));

@@ -294,6 +294,7 @@ export class Store implements MvccStore, TxnOwner {
           return;
         }
         this.#hashes.store(hash);
+        this.#log.info('storing new hash', { hash: hash.hash, revision: hash.hashRevision, 'compact-revision': hash.compactRevision });
         stored = hash;
       },
       durable: () => {

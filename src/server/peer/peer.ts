@@ -104,13 +104,20 @@ export class Peer implements Target {
   }
 
   start(): void {
+    const { log, own } = this.#o;
+    const fields = { 'local-member-id': own.memberId, 'remote-peer-id': this.id };
+    log.info('started HTTP pipelining with remote peer', fields);
+    for (const kind of Object.values(streamNames)) {
+      log.info('started stream writer with remote peer', { 'stream-writer-type': kind, ...fields });
+      log.info('started stream reader with remote peer', { 'stream-reader-type': kind, ...fields });
+    }
     for (const r of this.#readers) r.start();
   }
 
   #writer(kind: StreamKind): StreamWriter {
     const { clock, log, own, metrics, id, writeTimeoutMs } = this.#o;
     const fields = {
-      'stream-writer-type': kind === 'message' ? 'stream Message' : 'stream MsgApp v2',
+      'stream-writer-type': streamNames[kind],
       'local-member-id': own.memberId,
       'remote-peer-id': id,
     };
@@ -162,14 +169,26 @@ export class Peer implements Target {
   }
 
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
+    const { log, own } = this.#o;
+    log.info('stopping remote peer', { 'remote-peer-id': this.id });
     for (const r of this.#readers) r.stop();
     for (const w of Object.values(this.#writers)) w.close('the peer is stopped');
     this.#pipeline.stop();
     this.#prober.stop();
     this.client.close();
+    const fields = { 'local-member-id': own.memberId, 'remote-peer-id': this.id };
+    for (const kind of Object.values(streamNames)) {
+      log.info('stopped TCP streaming connection with remote peer', { 'stream-writer-type': kind, 'remote-peer-id': this.id });
+      log.info('stopped stream reader with remote peer', { 'stream-reader-type': kind, ...fields });
+    }
+    log.info('stopped HTTP pipelining with remote peer', fields);
+    log.info('stopped remote peer', { 'remote-peer-id': this.id });
   }
 }
+
+const streamNames: Readonly<Record<StreamKind, string>> = { message: 'stream Message', msgapp: 'stream MsgApp v2' };
 
 function pipelineOf(options: PeerOptions, status: PeerStatus | undefined): Pipeline {
   const { id, own, client, log, metrics, unreachable, onRemoved } = options;

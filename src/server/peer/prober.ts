@@ -68,7 +68,12 @@ export class Prober {
     const { clock, log, peer, onRoundTrip } = this.#o;
     const now = clock.mono();
     if (this.#error !== '') {
-      log.warn('prober detected unhealthy status', { 'remote-peer-id': peer, rtt: this.#roundTripMs ?? 0, error: this.#error });
+      log.warn('prober detected unhealthy status', {
+        'round-tripper-name': 'ROUND_TRIPPER_RAFT_MESSAGE',
+        'remote-peer-id': peer,
+        rtt: this.#roundTripMs ?? 0,
+        error: this.#error,
+      });
       return;
     }
     if (this.#roundTripMs === undefined || now - this.#toldMs < tellMs) return;

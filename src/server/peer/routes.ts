@@ -5,7 +5,9 @@ import { LeaseInternalRequest, LeaseInternalResponse } from '../../api/gen/lease
 import { errors, type Status } from '../../api/status.ts';
 import { utf8, utf8Text } from '../../base/bytes.ts';
 import type { Disk, DiskThread } from '../../base/disk.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { failpoint } from '../../base/failpoint.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
 import type { Message } from '../../raft/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
 import { idText } from '../membership/ids.ts';
@@ -154,6 +156,7 @@ class Routes {
     if (member.cluster.isRemoved(from)) {
       member.log.warn('rejected stream from remote peer because it was removed', {
         'local-member-id': own.memberId,
+        'remote-peer-id-stream-handler': own.memberId,
         'remote-peer-id-from': from,
       });
       return text(response, 410, 'removed member', headers);
@@ -162,6 +165,7 @@ class Routes {
       this.#announce(request);
       member.log.warn('failed to find remote peer in cluster', {
         'local-member-id': own.memberId,
+        'remote-peer-id-stream-handler': own.memberId,
         'remote-peer-id-from': from,
         'cluster-id': own.clusterId,
       });
@@ -226,8 +230,11 @@ class Routes {
         'local-member-id': member.memberId,
         'remote-snapshot-sender-id': from,
         'incoming-snapshot-index': message?.snapshot?.metadata?.index,
-        bytes,
+        'incoming-snapshot-size-bytes': bytes,
+        'incoming-snapshot-size': humanBytes(bytes),
+        'download-took': formatDuration(member.clock.mono() - start),
       });
+      member.log.info('saved database snapshot to disk', { bytes, size: humanBytes(bytes) });
       const refused = message === undefined ? undefined : transport.receive(message);
       if (refused === undefined) {
         response.head(204, headers);

@@ -1,6 +1,7 @@
 /** The members of the cluster as seen from this one: who they are, how to reach them, and what came from them. */
 import type { LookupFunction } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
 import type { Log } from '../../base/log.ts';
 import { errors, type Status } from '../../api/status.ts';
 import { type MemberId, type Message, MessageType } from '../../raft/types.ts';
@@ -120,7 +121,7 @@ export class HttpTransport implements PeerTransport {
       if (ok) {
         this.#o.metrics.sent(message.to, bytes);
         peer.status.up();
-        this.#log.info('sent database snapshot', { ...fields, bytes });
+        this.#log.info('sent database snapshot', { ...fields, bytes, size: humanBytes(bytes) });
       } else {
         const reason = error?.message ?? `${answer?.status ?? 0} ${answer?.text.trim() ?? ''}`;
         if (!this.#stopped) {
@@ -140,9 +141,11 @@ export class HttpTransport implements PeerTransport {
     if (this.#peers.has(id)) return this.updatePeer(id, peerUrls);
     this.#remotes.get(id)?.stop();
     this.#remotes.delete(id);
+    this.#log.info('starting remote peer', { 'remote-peer-id': id });
     const peer = new Peer(this.#peerOptions(id, peerUrls));
     this.#peers.set(id, peer);
     peer.start();
+    this.#log.info('started remote peer', { 'remote-peer-id': id });
     this.#log.info('added remote peer', { 'local-member-id': this.own.memberId, 'remote-peer-id': id, 'remote-peer-urls': peerUrls });
   }
 

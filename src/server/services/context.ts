@@ -73,7 +73,7 @@ export class ServiceContext {
   readonly limits: ServiceLimits;
   readonly logins: LoginBackoff;
   readonly table: HandlerTable;
-  readonly health = new HealthState();
+  readonly health: HealthState;
   /** The header's cluster and member id fields. */
   readonly #ids: Uint8Array;
   readonly #authScope: CallScope;
@@ -88,6 +88,7 @@ export class ServiceContext {
     this.watchTimes = dependencies.watchTimes ?? new WatchTimes();
     this.limits = dependencies.limits ?? defaultServiceLimits;
     this.logins = new LoginBackoff(member.clock);
+    this.health = new HealthState(member.log);
     this.#authScope = { auth: member.auth, leaseIds: () => member.lessor.list().map((l) => l.id) };
     const ids = Buffer.alloc(22);
     let at = 0;

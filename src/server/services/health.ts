@@ -2,6 +2,7 @@
 import { decodeWith, encodeWith, type Codec } from '../../api/proto-io.ts';
 import type { MethodDef } from '../../api/gen/methods.ts';
 import { Code } from '../../api/status.ts';
+import type { Log } from '../../base/log.ts';
 import type { HandlerTable } from '../../wire/call.ts';
 
 interface HealthCheckRequest {
@@ -120,7 +121,12 @@ const listMethod: MethodDef<object, HealthListResponse> = {
 /** Whether the server takes calls as a whole; told to those who watch. */
 export class HealthState {
   #serving = true;
+  readonly #log: Log;
   readonly #watchers = new Set<(status: number) => void>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
 
   get status(): number {
     return this.#serving ? serving : notServing;
@@ -129,7 +135,13 @@ export class HealthState {
   set(on: boolean): void {
     if (on === this.#serving) return;
     this.#serving = on;
+    this.log();
     for (const tell of this.#watchers) tell(this.status);
+  }
+
+  /** Writes the status into the log. */
+  log(): void {
+    this.#log.info('grpc service status changed', { service: '', status: this.#serving ? 'SERVING' : 'NOT_SERVING' });
   }
 
   /** @returns the way to stop */

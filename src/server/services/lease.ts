@@ -98,8 +98,10 @@ class KeepAliveSession {
       const header = this.#context.currentHeader();
       let inTurn = true;
       this.#busy = true;
+      const span = call.span?.child('lease_renew', { id });
       member.renewLease(id, (error, ttl) => {
         this.#busy = false;
+        span?.end();
         if (error !== undefined && error !== errors.leaseNotFound) this.#scope.fail(error);
         else if (!this.#scope.over) this.#full = !call.send({ header, ID: id, TTL: error === undefined ? ttl : 0 });
         if (!inTurn) this.#work();

@@ -13,10 +13,13 @@ import {
 import { Maintenance } from '../../api/gen/methods.ts';
 import { Code, errors, RpcError, type Status } from '../../api/status.ts';
 import { emptyBytes } from '../../base/bytes.ts';
+import { formatDuration } from '../../base/duration.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import type { AlarmMember } from '../alarm/alarm-store.ts';
 import { defaultQuotaBytes } from '../apply/quota.ts';
 import { serverVersion } from '../config/usage.ts';
+import { loggedDefragment } from '../storage/logged-defragment.ts';
 import { passes, type ServiceContext, type StreamRequest, type StreamScope } from './context.ts';
 
 /** Bytes of the file in one Snapshot message. */
@@ -53,14 +56,23 @@ export function registerMaintenance(context: ServiceContext): void {
     { learner: () => true },
   );
   context.unary(Maintenance.defragment, (call) => {
-    const stops = member.config.featureGates.get('StopGRPCServiceOnDefrag') === true;
+    const { log, backend, clock, config } = member;
+    const stops = config.featureGates.get('StopGRPCServiceOnDefrag') === true;
     if (stops) context.health.set(false);
-    const done = member.backend.defragment().finally(() => {
+    log.info('starting defragment');
+    const done = loggedDefragment(backend, { log, clock, path: `${config.dataDir}/member/snap/db` }).finally(() => {
       if (stops) context.health.set(true);
     });
     done.then(
-      () => call.reply({ header: undefined }),
-      (e: unknown) => call.fail({ code: Code.Unknown, message: e instanceof Error ? e.message : String(e) }),
+      () => {
+        log.info('finished defragment');
+        call.reply({ header: undefined });
+      },
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        log.warn('failed to defragment', { error: message });
+        call.fail({ code: Code.Unknown, message });
+      },
     );
   });
   context.unary(Maintenance.hash, (call) => {
@@ -131,7 +143,9 @@ async function sendSnapshot(context: ServiceContext, scope: StreamScope<Snapshot
     scope.onOver(() => reader.close());
     const total = await reader.totalBytes();
     if (scope.over) return;
-    log.info('sending database snapshot to client', { 'total-bytes': total });
+    const start = context.member.clock.mono();
+    const size = { 'total-bytes': total, size: humanBytes(total), 'storage-version': version };
+    log.info('sending database snapshot to client', size);
     let remaining = total;
     const send = async (blob: Uint8Array): Promise<void> => {
       digest.update(blob);
@@ -152,9 +166,12 @@ async function sendSnapshot(context: ServiceContext, scope: StreamScope<Snapshot
     }
     if (!scope.over && rest.length > 0) await send(rest);
     if (scope.over) return;
-    call.send({ header: undefined, remainingBytes: 0, blob: digest.digest(), version });
+    const checksum = digest.digest();
+    log.info('sending database sha256 checksum to client', { 'total-bytes': total, 'checksum-size': checksum.length });
+    call.send({ header: undefined, remainingBytes: 0, blob: checksum, version });
     scope.end();
-    log.info('successfully sent database snapshot to client', { 'total-bytes': total });
+    const took = formatDuration(context.member.clock.mono() - start);
+    log.info('successfully sent database snapshot to client', { ...size, took });
   } catch (e) {
     if (scope.over) return;
     log.warn('failed to send a snapshot', { error: e instanceof Error ? e.message : String(e) });

@@ -25,6 +25,7 @@ import { keyOnlyRow } from '../txn/row-fields.ts';
 import type { ServiceContext, StreamRequest, StreamScope } from './context.ts';
 import { revisionStatus, thrownRevisionStatus } from './revision-status.ts';
 import { varintSize, writeVarint } from './varint.ts';
+import { beginRangeStream } from './work-spans.ts';
 
 const firstChunkKeys = 10;
 /** Keys that may go in one chunk when the client sets a limit below zero. */
@@ -63,6 +64,8 @@ function start(context: ServiceContext, scope: Scope, asked: StreamRequest<Range
     if (error !== undefined) return scope.fail(error);
     const request = asked.open();
     if (request === undefined) return;
+    const { span } = scope.call;
+    if (span !== undefined) beginRangeStream(span, request);
     const range = storeRange(request.key, request.rangeEnd);
     member.kv.rangeSliced({ ...range, rev: request.revision, limit: 0, countOnly: true }, scope.call, (failed, result) => {
       if (scope.over) return;

@@ -27,6 +27,7 @@ export function registerServices(table: HandlerTable, member: MemberFacade, depe
   registerLock(context);
   registerElection(context);
   registerHealth(table, context.health);
+  context.health.log();
   registerReflection(table);
   // Whatever is served has a rule (G-A-1), also what is registered without the context.
   for (const { method } of [...table.unary.values(), ...table.streams.values()]) mustHaveRule(method);

@@ -3,6 +3,7 @@ import type {
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
+  LeaseRevokeRequest,
   PutRequest,
   RangeRequest,
   TxnRequest,
@@ -40,6 +41,7 @@ const works: ReadonlyMap<string, Work> = new Map<string, Work>([
   [KV.txn.path, { name: 'txn', attributes: txnAttributes }],
   [KV.compact.path, { name: 'compact', attributes: (r: CompactionRequest) => ({ is_physical: r.physical, rev: r.revision }) }],
   [Lease.leaseGrant.path, { name: 'lease_grant', attributes: (r: LeaseGrantRequest) => ({ id: r.ID, ttl: r.TTL }) }],
+  [Lease.leaseRevoke.path, { name: 'lease_revoke', attributes: (r: LeaseRevokeRequest) => ({ id: r.ID }) }],
 ]);
 
 /** Begins the span of a request that has been decoded and looked at. */
@@ -47,6 +49,17 @@ export function beginWork(call: CallSpan, path: string, request: unknown): void 
   const work = works.get(path);
   call.work =
     work === undefined ? call.child(path.slice(path.lastIndexOf('/') + 1)) : call.child(work.name, work.attributes(request as never));
+}
+
+/** A range as a stream: its span lasts as long as the stream. */
+export function beginRangeStream(call: CallSpan, r: RangeRequest): void {
+  call.child('range_streaming', {
+    range_begin: text(r.key),
+    range_end: text(r.rangeEnd),
+    rev: r.revision,
+    limit: r.limit,
+    count_only: r.countOnly,
+  });
 }
 
 /** A watcher: its span lasts as long as its stream. */

@@ -61,30 +61,30 @@ export class Tracer implements CallTracer {
   call(
     path: string,
     metadata: ReadonlyMap<string, readonly (string | Uint8Array)[]>,
-    peerAddress: string,
+    localAddress: string,
     nowMs: number,
   ): CallSpan | undefined {
     const given = metadata.size === 0 ? undefined : metadata.get('traceparent')?.[0];
     const parent = given === undefined ? undefined : parseTraceparent(given, metadata.get('tracestate')?.[0]);
-    if (parent !== undefined) return parent.sampled ? this.#begin(parent, path, peerAddress, nowMs) : undefined;
+    if (parent !== undefined) return parent.sampled ? this.#begin(parent, path, localAddress, nowMs) : undefined;
     // The same bits of the id decide in every OpenTelemetry library, so that others with this rate agree.
     const drawn = this.#o.random.u32();
     if (drawn >>> 1 >= this.#below) return undefined;
     const traceId = this.#o.random.bytes(16);
     new DataView(traceId.buffer, traceId.byteOffset).setUint32(8, drawn);
-    return this.#begin({ traceId, spanId: noParent, sampled: true, state: '' }, path, peerAddress, nowMs);
+    return this.#begin({ traceId, spanId: noParent, sampled: true, state: '' }, path, localAddress, nowMs);
   }
 
-  #begin(context: TraceContext, path: string, peerAddress: string, nowMs: number): CallSpan {
-    const { host, port } = addressParts(peerAddress);
+  #begin(context: TraceContext, path: string, localAddress: string, nowMs: number): CallSpan {
+    const { host, port } = addressParts(localAddress);
     return new WholeCall(this.#o, context, {
       name: path.slice(1),
       startMs: nowMs,
       attributes: [
-        ['rpc.system.name', 'grpc'],
         ['rpc.method', path.slice(1)],
-        ['client.address', host],
-        ...(port === 0 ? [] : [['client.port', port] as const]),
+        ['rpc.system.name', 'grpc'],
+        ...(host === '' ? [] : [['server.address', host] as const]),
+        ...(port === 0 ? [] : [['server.port', port] as const]),
       ],
     });
   }

@@ -96,8 +96,8 @@ describe('a call', () => {
     expect(Object.fromEntries(whole.attributes)).toEqual({
       'rpc.system.name': 'grpc',
       'rpc.method': 'etcdserverpb.KV/Put',
-      'client.address': '::1',
-      'client.port': 5,
+      'server.address': '::1',
+      'server.port': 5,
       'rpc.response.status_code': 'RESOURCE_EXHAUSTED',
     });
     expect([whole.kind, put.kind, whole.failed]).toEqual([2, 1, false]);
@@ -112,6 +112,6 @@ describe('a call', () => {
     expect(done.length).toBe(129);
     expect(done.at(-1)!.events.length).toBe(128);
     expect(done.at(-1)!.failed).toBe(true);
-    expect(Object.fromEntries(done.at(-1)!.attributes)['client.address']).toBe('in-process');
+    expect(Object.fromEntries(done.at(-1)!.attributes)['server.address']).toBe('in-process');
   });
 });
