@@ -19,7 +19,7 @@ import type { MvccStore } from '../mvcc/types.ts';
 import type { Backend } from '../storage/backend.ts';
 import { requestText } from '../txn/request-text.ts';
 import type { DurableLog, SnapshotFiles } from './durable.ts';
-import { Duties } from './duties.ts';
+import { compareVersions, Duties } from './duties.ts';
 import type { LeaseInfo, MemberDone, MemberFacade } from './facade.ts';
 import { Leadership } from './leadership.ts';
 import { MemberChanges } from './member-changes.ts';
@@ -701,6 +701,11 @@ export class Member implements MemberFacade, ReadyEvents {
     const ids = { 'cluster-id': this.clusterId, 'local-member-id': this.memberId };
     if (before === undefined) this.log.info('set initial cluster version', { ...ids, 'cluster-version': minor(version) });
     else this.log.info('updated cluster version', { ...ids, from: minor(before), to: minor(version) });
+    if (before !== undefined && compareVersions(version, before) < 0)
+      this.log.info('Cluster version downgrade detected, forcing snapshot', {
+        'prev-cluster-version': before,
+        'new-cluster-version': version,
+      });
     this.log.info('enabled capabilities for version', { 'cluster-version': minor(version) });
   }
 

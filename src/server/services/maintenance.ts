@@ -196,16 +196,30 @@ function downgrade(context: ServiceContext, call: UnaryCall<DowngradeRequest, Do
       member.propose({ downgradeInfoSet: { enabled, ver } }, undefined, {
         complete: (failed, result) => reply(failed ?? result?.error),
       });
-    // Cancelling without a job is fine.
-    if (action === DowngradeRequest_DowngradeAction.CANCEL) return propose(false, '');
+    const { log } = member;
+    if (action === DowngradeRequest_DowngradeAction.CANCEL) {
+      if (member.cluster.downgrade.enabled) return propose(false, '');
+      // Cancelling without a job is fine, but for this line.
+      log.warn('failed to cancel downgrade', { error: errors.noInflightDowngrade.message });
+      return reply(undefined);
+    }
     const target = parseClusterVersion(version);
-    if (target === undefined) return call.fail(errors.wrongDowngradeVersionFormat);
-    const [major = 0, minor = 0] = current.split('.').map(Number);
-    if (target.major !== major || target.minor !== minor - 1) return call.fail(errors.invalidDowngradeTargetVersion);
-    if (member.cluster.downgrade.enabled) return call.fail(errors.downgradeInProcess);
+    const refused = downgradeRefusal(current, target, member.cluster.downgrade.enabled);
+    if (refused !== undefined || target === undefined) {
+      const why = refused ?? errors.wrongDowngradeVersionFormat;
+      if (action === DowngradeRequest_DowngradeAction.ENABLE) log.warn('reject downgrade request', { error: why.message });
+      return call.fail(why);
+    }
     if (action === DowngradeRequest_DowngradeAction.VALIDATE) return reply(undefined);
     propose(true, `${target.major}.${target.minor}.0`);
   });
+}
+
+function downgradeRefusal(current: string, target: ReturnType<typeof parseClusterVersion>, underWay: boolean): Status | undefined {
+  if (target === undefined) return errors.wrongDowngradeVersionFormat;
+  const [major = 0, minor = 0] = current.split('.').map(Number);
+  if (target.major !== major || target.minor !== minor - 1) return errors.invalidDowngradeTargetVersion;
+  return underWay ? errors.downgradeInProcess : undefined;
 }
 
 /** A semantic version, patch optional; patch and pre-release do not count. */
