@@ -46,6 +46,7 @@ export interface FilesListenerTls {
 }
 
 interface Material {
+  readonly authorities: readonly X509Certificate[];
   readonly server: SecureContextOptions;
   readonly dial: SecureContextOptions;
   readonly fingerprint: string;
@@ -117,12 +118,18 @@ export class TlsFiles {
 
   /**
    * After the handshake of a connection this member opened: a text refuses the server, whose certificate is revoked or not for one of the allowed
-   * names.
+   * names. With `host` also the chain and the name are looked at here, where Node has refused them and was told to go on: a certificate whose
+   * issuer has its own name seems to have signed itself when no key ids tell them apart.
    */
-  verifyServer(socket: TLSSocket): string | undefined {
+  verifyServer(socket: TLSSocket, host?: string): string | undefined {
     // In this order: on a client's side Node gives the certificate away with the object, and knows none afterwards.
     const common = commonNames(socket);
     const certificate = socket.getPeerX509Certificate();
+    if (host !== undefined && !socket.authorized && !this.#o.selfSigned) {
+      if (!isNamesake(socket)) return String(socket.authorizationError ?? 'unauthorized');
+      if (certificate === undefined || !issuedBy(this.#current().authorities, certificate, serverAuth)) return 'self-signed certificate';
+      if (!names(certificate, host)) return `x509: certificate is not valid for ${host}`;
+    }
     if (certificate !== undefined && !this.#hasAllowedName(common, certificate)) return notAllowed;
     return this.#revocation(certificate);
   }
@@ -156,7 +163,8 @@ export class TlsFiles {
     const own = clientCertFile !== '';
     const clientCert = own ? readPem(clientCertFile) : cert;
     const clientKey = own ? readPem(clientKeyFile) : key;
-    const ca = trustedCaFile === '' ? undefined : readAuthorities(trustedCaFile);
+    const trusted = trustedCaFile === '' ? undefined : readAuthorities(trustedCaFile);
+    const ca = trusted?.bytes;
     const hash = createHash('sha256');
     for (const part of [cert, key, clientCert, clientKey, ca ?? '']) hash.update(String(part.length)).update(':').update(part);
     const fingerprint = hash.digest('hex');
@@ -180,14 +188,15 @@ export class TlsFiles {
     const dial: SecureContextOptions = { ...common, cert: clientCert, key: clientKey };
     checkContext(server);
     if (own) checkContext(dial);
-    return { server, dial, fingerprint };
+    return { server, dial, authorities: trusted?.authorities ?? [], fingerprint };
   }
 
   #verify(socket: TLSSocket, sanLookup: LookupFunction | undefined): string | undefined | Promise<string | undefined> {
     if (!this.#demandsCertificates) return undefined;
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return "tls: client didn't provide a certificate";
-    if (!socket.authorized) return `tls: failed to verify certificate: ${chainWords(socket, certificate)}`;
+    if (!socket.authorized && !(isNamesake(socket) && issuedBy(this.#current().authorities, certificate, clientAuth)))
+      return `tls: failed to verify certificate: ${chainWords(socket, certificate)}`;
     if (!this.#hasAllowedName(commonNames(socket), certificate)) return notAllowed;
     const revoked = this.#revocation(certificate);
     if (revoked !== undefined || sanLookup === undefined) return revoked;
@@ -259,18 +268,47 @@ function readPem(path: string): Buffer {
 }
 
 /** A bundle of authorities, each of them checked: OpenSSL would skip what it cannot read. */
-function readAuthorities(path: string): Buffer {
+function readAuthorities(path: string): { readonly bytes: Buffer; readonly authorities: X509Certificate[] } {
   const bytes = readPem(path);
   const blocks = bytes.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new TlsFilesError(`${path}: no certificate of an authority in it`);
-  for (const block of blocks) {
+  const authorities = blocks.map((block) => {
     try {
-      void new X509Certificate(block).serialNumber;
+      const authority = new X509Certificate(block);
+      void authority.serialNumber;
+      return authority;
     } catch (error) {
       throw new TlsFilesError(`${path}: x509: malformed certificate: ${(error as Error).message}`);
     }
-  }
-  return bytes;
+  });
+  return { bytes, authorities };
+}
+
+const serverAuth = '1.3.6.1.5.5.7.3.1';
+const clientAuth = '1.3.6.1.5.5.7.3.2';
+const anyUsage = '2.5.29.37.0';
+/** Object ids of signatures by MD5 and SHA-1, as they stand in a certificate. Go believes none of them either. */
+const brokenSignatures = ['06092a864886f70d010104', '06092a864886f70d010105', '06072a8648ce3d0401'].map((hex) => Buffer.from(hex, 'hex'));
+
+/** Whether Node's only objection is that a certificate seems to have signed itself. */
+function isNamesake(socket: TLSSocket): boolean {
+  return String(socket.authorizationError ?? '') === 'DEPTH_ZERO_SELF_SIGNED_CERT';
+}
+
+/** Whether one of `authorities` signed the certificate itself, both are valid now and may be used so. OpenSSL goes by names, Go by signatures. */
+function issuedBy(authorities: readonly X509Certificate[], certificate: X509Certificate, usage: string): boolean {
+  const now = Date.now();
+  const usable = (c: X509Certificate): boolean => {
+    // Despite its name, this is the extended key usage.
+    const usages = c.keyUsage as readonly string[] | undefined;
+    return (
+      Date.parse(c.validFrom) <= now &&
+      now <= Date.parse(c.validTo) &&
+      (usages === undefined || usages.length === 0 || usages.includes(usage) || usages.includes(anyUsage))
+    );
+  };
+  if (!usable(certificate) || brokenSignatures.some((id) => certificate.raw.includes(id))) return false;
+  return authorities.some((a) => a.ca && a.subject === certificate.issuer && usable(a) && certificate.verify(a.publicKey));
 }
 
 function checkContext(options: SecureContextOptions): void {

@@ -29,11 +29,20 @@ export class Authority {
   /** `days` below zero: expired. */
   issue(
     name: string,
-    options: { readonly cn?: string; readonly san?: string; readonly usage?: string; readonly days?: number } = {},
+    options: {
+      readonly cn?: string;
+      readonly san?: string;
+      readonly usage?: string;
+      readonly days?: number;
+      readonly keyIds?: boolean;
+    } = {},
   ): Pair {
-    const { cn = name, san, usage = 'serverAuth,clientAuth', days = 10 } = options;
+    const { cn = name, san, usage = 'serverAuth,clientAuth', days = 10, keyIds } = options;
     this.#openssl('req', ...newKey(`${name}.key`), '-out', `${name}.csr`, '-subj', `/CN=${cn}`);
-    writeFileSync(join(this.dir, 'ext'), `extendedKeyUsage=${usage}\n${san === undefined ? '' : `subjectAltName=${san}\n`}`);
+    writeFileSync(
+      join(this.dir, 'ext'),
+      `extendedKeyUsage=${usage}\n${san === undefined ? '' : `subjectAltName=${san}\n`}${keyIds === false ? 'subjectKeyIdentifier=none\nauthorityKeyIdentifier=none\n' : ''}`,
+    );
     const from = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', String(days), '-extfile', 'ext'];
     this.#openssl('x509', '-req', '-in', `${name}.csr`, ...from, '-out', `${name}.pem`);
     return { cert: join(this.dir, `${name}.pem`), key: join(this.dir, `${name}.key`) };

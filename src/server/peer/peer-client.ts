@@ -12,8 +12,8 @@ const idleMs = 4000;
 /** How a connection by TLS is opened. Asked for each one: certificates may change. */
 export interface PeerDialTls {
   dialOptions(): ConnectionOptions;
-  /** After the handshake: a text gives the connection up. */
-  verifyServer(socket: TLSSocket): string | undefined;
+  /** After the handshake: a text gives the connection up. With `host` chain and name have yet to be verified. */
+  verifyServer(socket: TLSSocket, host?: string): string | undefined;
 }
 
 export interface PeerClientOptions {
@@ -46,9 +46,9 @@ export interface Answer {
 type Dialled = (error: Error | null, socket?: TLSSocket) => void;
 
 /** Hands over a connection whose server has been looked at: no byte of a request goes to another. */
-function dial(how: ConnectionOptions, tls: PeerDialTls, dialMs: number, done: Dialled): TLSSocket {
+function dial(how: ConnectionOptions, tls: PeerDialTls, dialMs: number, namesakes: boolean, done: Dialled): TLSSocket {
   const raw = connect(how as NetConnectOpts);
-  const socket = connectTls({ ...how, ...tls.dialOptions(), socket: raw });
+  const socket = connectTls({ ...how, ...tls.dialOptions(), ...(namesakes ? { rejectUnauthorized: false } : {}), socket: raw });
   let over = false;
   const finish: Dialled = (error, dialled) => {
     if (over) return;
@@ -69,7 +69,7 @@ function dial(how: ConnectionOptions, tls: PeerDialTls, dialMs: number, done: Di
   });
   socket.on('close', () => finish(new Error('EOF')));
   socket.once('secureConnect', () => {
-    const refused = tls.verifyServer(socket);
+    const refused = tls.verifyServer(socket, namesakes ? how.servername || how.host || 'localhost' : undefined);
     if (refused === undefined) {
       socket.setNoDelay(true);
       finish(null, socket);
@@ -86,6 +86,9 @@ function dial(how: ConnectionOptions, tls: PeerDialTls, dialMs: number, done: Di
   return socket;
 }
 
+/** Of a certificate that has, as far as OpenSSL looks, signed itself. */
+const namesakeCode = 'DEPTH_ZERO_SELF_SIGNED_CERT';
+
 export class PeerClient {
   readonly #o: PeerClientOptions;
   #urls: readonly string[];
@@ -93,6 +96,8 @@ export class PeerClient {
   readonly #plain: Agent;
   readonly #secure: TlsAgent;
   readonly #dialling = new Set<TLSSocket>();
+  /** A certificate was refused because it seems to have signed itself: from then on that is looked at more closely. */
+  #namesakes = false;
 
   constructor(options: PeerClientOptions) {
     this.#o = options;
@@ -103,8 +108,9 @@ export class PeerClient {
     // In place of the agent's own way, which would also resume sessions: those are not verified again.
     if (tls !== undefined) {
       this.#secure.createConnection = (how, done) => {
-        const socket = dial(how as ConnectionOptions, tls, options.dialMs, (error, dialled) => {
+        const socket = dial(how as ConnectionOptions, tls, options.dialMs, this.#namesakes, (error, dialled) => {
           this.#dialling.delete(socket);
+          if ((error as NodeJS.ErrnoException | null)?.code === namesakeCode) this.#namesakes = true;
           done?.(error, dialled as TLSSocket);
         });
         this.#dialling.add(socket);
@@ -198,8 +204,10 @@ export class PeerClient {
       }
       const current = req;
       let answered = false;
+      const namesakes = this.#namesakes;
       current.on('error', (error: NodeJS.ErrnoException) => {
-        if (!over && !answered && current.reusedSocket && error.code === 'ECONNRESET') attempt();
+        const idle = current.reusedSocket && error.code === 'ECONNRESET';
+        if (!over && !answered && (idle || (error.code === namesakeCode && !namesakes))) attempt();
         else finish(error, undefined);
       });
       current.on('response', (response) => {

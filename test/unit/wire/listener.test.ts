@@ -139,7 +139,7 @@ describe('a certificate that is refused', () => {
         urls: [`https://127.0.0.1:${listener.port}`],
         dialMs: 30_000,
         lookup: (_host, _options, done) => done(null, '127.0.0.1', 4),
-        tls: { dialOptions: () => tls.dialOptions(), verifyServer: (socket) => tls.verifyServer(socket) },
+        tls: { dialOptions: () => tls.dialOptions(), verifyServer: (socket, host) => tls.verifyServer(socket, host) },
       });
       const answer = await new Promise<string | number | undefined>((resolve) => {
         peer.ask({ method: 'GET', path: '/', bytesMax: 10 }, (error, a) => resolve(error?.message ?? a?.status));
@@ -151,5 +151,50 @@ describe('a certificate that is refused', () => {
     expect(await ask('somebody')).toBe('client certificate authentication failed');
     await expect.poll(() => logged, { timeout: 30_000 }).toContain('remote error: tls: bad certificate');
     expect(requests).toBe(1);
+  });
+
+  it('may have the name of its authority, on either side', async () => {
+    // Neither says by key ids who signed it: OpenSSL takes such a certificate for one that signed itself, Go looks at the signature.
+    const twin = (by: Authority, san = 'IP:127.0.0.1', usage = 'serverAuth,clientAuth'): Pair =>
+      by.issue(`twin${twins++}`, { cn: 'test authority', san, usage, keyIds: false });
+    let twins = 0;
+    const namesake = new Authority(`${place.dir}/namesake`);
+    const good = twin(authority);
+    const ask = async (server: Pair, from: Pair): Promise<(string | number | undefined)[]> => {
+      const listener = await listen({ tls: files(server).listenerTls() });
+      const tls = files(from);
+      const peer = new PeerClient({
+        urls: [`https://127.0.0.1:${listener.port}`],
+        dialMs: 30_000,
+        lookup: (_host, _options, done) => done(null, '127.0.0.1', 4),
+        tls: { dialOptions: () => tls.dialOptions(), verifyServer: (socket, host) => tls.verifyServer(socket, host) },
+      });
+      const answers = [];
+      for (let i = 0; i < 2; i++) {
+        answers.push(
+          await new Promise<string | number | undefined>((resolve) => {
+            peer.ask({ method: 'GET', path: '/', bytesMax: 1_000 }, (error, a) => resolve(error?.message ?? a?.status));
+          }),
+        );
+      }
+      peer.close();
+      return answers;
+    };
+    // In OpenSSL's words.
+    const seemsSelfSigned = expect.stringMatching(/self.signed certificate/) as unknown;
+    expect(await ask(good, good)).toEqual([200, 200]);
+    expect(await ask(own, good)).toEqual([200, 200]);
+    expect(await ask(twin(namesake), good)).toEqual([seemsSelfSigned, seemsSelfSigned]);
+    expect(await ask(twin(authority, 'IP:127.0.0.2'), good)).toEqual([
+      'x509: certificate is not valid for 127.0.0.1',
+      'x509: certificate is not valid for 127.0.0.1',
+    ]);
+    expect((await ask(twin(authority, 'IP:127.0.0.1', 'clientAuth'), good))[1]).toEqual(expect.any(String));
+    for (const from of [
+      twin(namesake),
+      twin(authority, 'IP:127.0.0.1', 'serverAuth'),
+      authority.issue('late', { cn: 'test authority', days: -1, keyIds: false }),
+    ])
+      expect((await ask(own, from))[1]).toEqual(expect.any(String));
   });
 });
