@@ -4,6 +4,7 @@ import type {
   CompactionResponse,
   RangeRequest,
   RangeResponse,
+  RequestOp,
   TxnRequest,
   TxnResponse,
 } from '../../api/gen/etcdserverpb.ts';
@@ -62,7 +63,7 @@ export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
   context.unary(
     KV.txn,
     (call, info) => {
-      if (isReadOnlyTxn(call.request)) readOnlyTxn(context, call);
+      if (isReadOnlyTxn(call.request)) jobs.runTxn(call, info);
       else context.proposeEncoded(call, info, txnField);
     },
     {
@@ -75,6 +76,18 @@ export function registerKV(context: ServiceContext, quota: QuotaGuard): void {
 }
 
 type RangeCall = UnaryCall<RangeRequest, RangeResponse>;
+type TxnCall = UnaryCall<TxnRequest, TxnResponse>;
+
+/** What takes its turn. */
+interface Job {
+  call: RangeCall | TxnCall | undefined;
+  info: AuthInfo | undefined;
+  /** Among those at work. */
+  counted: boolean;
+  /** Its answer may be of any size. */
+  readonly boundless: boolean;
+  run(): void;
+}
 
 /**
  * Ranges in turn. A small one is answered at once. What takes long goes on in slices, a few at a time, and nothing is read for a connection that does
@@ -85,7 +98,7 @@ class RangeJobs {
   readonly #idle: RangeJob[] = [];
   #atWork = 0;
   /** Oldest first, from `#at` on. */
-  #waiting: RangeJob[] = [];
+  #waiting: Job[] = [];
   #at = 0;
   /** When this turn's ranges have had their time; −∞ between turns that read something. */
   #turnEndsMs = -Infinity;
@@ -105,13 +118,24 @@ class RangeJobs {
     job.call = call;
     job.info = info;
     if (call.request.rangeEnd.length === 0) job.run();
-    else if (mustWait(call) || !this.#mayStart()) {
+    else this.#inTurn(job);
+  }
+
+  /** A txn that only reads needs no log entry: it runs on the state after a linearizable read, or on any state when all its ranges allow that. */
+  runTxn(call: TxnCall, info: AuthInfo | undefined): void {
+    const job = new TxnJob(this, call, info);
+    if (job.boundless) this.#inTurn(job);
+    else job.run();
+  }
+
+  #inTurn(job: Job): void {
+    if (mustWait(job) || !this.#mayStart()) {
       this.#waiting.push(job);
       this.#pumpSoon(0);
     } else this.#start(job);
   }
 
-  #start(job: RangeJob): void {
+  #start(job: Job): void {
     this.#atWork++;
     job.counted = true;
     const lane = job.call?.lane;
@@ -138,10 +162,10 @@ class RangeJobs {
     let looks = Math.min(this.#waiting.length - this.#at, looksPerTurn);
     let parked = 0;
     for (; looks > 0; looks--) {
-      const job = this.#waiting[this.#at] as RangeJob;
+      const job = this.#waiting[this.#at] as Job;
       const call = must(job.call, 'a job that waits has its call');
       if (call.cancelled) this.release(job);
-      else if (mustWait(call)) {
+      else if (mustWait(job)) {
         this.#waiting.push(job);
         parked++;
       } else if (this.#mayStart()) this.#start(job);
@@ -164,7 +188,7 @@ class RangeJobs {
     else clock.after(ms, this.#pump);
   }
 
-  release(job: RangeJob): void {
+  release(job: Job): void {
     if (job.counted) {
       job.counted = false;
       this.#atWork--;
@@ -173,22 +197,20 @@ class RangeJobs {
     }
     job.call = undefined;
     job.info = undefined;
-    if (this.#idle.length < idleJobsMax) this.#idle.push(job);
+    if (job instanceof RangeJob && this.#idle.length < idleJobsMax) this.#idle.push(job);
   }
 }
 
 /** The connection of this call has enough to take, or to wait for. */
-function mustWait(call: RangeCall): boolean {
-  if (call.congested === true) return true;
-  const { limit } = call.request;
-  return (limit <= 0 || limit > smallLimit) && call.lane !== undefined && call.lane.gathering >= gatheringPerConnectionMax;
+function mustWait({ call, boundless }: Job): boolean {
+  if (call?.congested === true) return true;
+  return boundless && call?.lane !== undefined && call.lane.gathering >= gatheringPerConnectionMax;
 }
 
 /** One Range at work. Its callback is made once and lives as long as the job, which serves one call after the other. */
-class RangeJob {
+class RangeJob implements Job {
   call: RangeCall | undefined;
   info: AuthInfo | undefined;
-  /** Among those at work. */
   counted = false;
   readonly #jobs: RangeJobs;
   readonly #ranged: (error: CompactedError | FutureRevisionError | undefined, result: RangeResult | undefined) => void;
@@ -196,6 +218,11 @@ class RangeJob {
   constructor(jobs: RangeJobs) {
     this.#jobs = jobs;
     this.#ranged = (error, result) => this.#answer(error === undefined ? undefined : revisionStatus(error), result);
+  }
+
+  get boundless(): boolean {
+    const limit = this.call?.request.limit ?? 0;
+    return limit <= 0 || limit > smallLimit;
   }
 
   run(): void {
@@ -264,14 +291,35 @@ class LargeAnswer {
   }
 }
 
-/** A txn that only reads needs no log entry: it runs on the state after a linearizable read, or on any state when all its ranges allow that. */
-function readOnlyTxn(context: ServiceContext, call: UnaryCall<TxnRequest, TxnResponse>): void {
-  const { kv, lessor } = context.member;
-  const rev = kv.currentRev;
-  const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
-  if (outcome.error === undefined) call.replyEncoded([context.header(rev), outcome.body]);
-  else call.fail(outcome.error);
+/** A txn of reads, which answers in the turn in which it runs. */
+class TxnJob implements Job {
+  call: TxnCall | undefined;
+  info: AuthInfo | undefined;
+  counted = false;
+  readonly boundless: boolean;
+  readonly #jobs: RangeJobs;
+
+  constructor(jobs: RangeJobs, call: TxnCall, info: AuthInfo | undefined) {
+    this.#jobs = jobs;
+    this.call = call;
+    this.info = info;
+    this.boundless = call.request.success.some(readsMany) || call.request.failure.some(readsMany);
+  }
+
+  run(): void {
+    const call = must(this.call, 'a job at work has its call');
+    const { context } = this.#jobs;
+    const { kv, lessor } = context.member;
+    const rev = kv.currentRev;
+    const outcome = readTxn(kv, call.request, { rev, compactRev: kv.compactRev, hasLease: (id) => lessor.has(id) });
+    const failed = outcome.error ?? context.staleAuth(this.info);
+    this.#jobs.release(this);
+    if (failed === undefined) call.replyEncoded([context.header(rev), outcome.body]);
+    else call.fail(failed);
+  }
 }
+
+const readsMany = (op: RequestOp): boolean => op.requestRange !== undefined && op.requestRange.rangeEnd.length > 0;
 
 /** A compaction answers once it is applied; a physical one once its last row is gone. */
 class Compaction implements Completion {

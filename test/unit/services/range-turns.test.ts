@@ -1,6 +1,6 @@
 // Ranges of unknown size take turns: by connection, behind connections that do not read, and never in the way of small ones.
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { RangeRequest, RangeResponse } from '../../../src/api/gen/etcdserverpb.ts';
+import { RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse } from '../../../src/api/gen/etcdserverpb.ts';
 import { KV } from '../../../src/api/gen/methods.ts';
 import type { Status } from '../../../src/api/status.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
@@ -105,6 +105,37 @@ describe('ranges of unknown size', { timeout: 60_000 }, () => {
     lane.congested = false;
     await until(() => waiting.every((c) => c.over));
     for (const call of waiting) expect(call.answer?.count).toBe(rows);
+  });
+
+  it('wait in txns that only read as well', async () => {
+    const lane = new Connection();
+    lane.congested = true;
+    const ranges = {
+      ...TxnRequest.create(),
+      success: [{ ...RequestOp.create(), requestRange: { ...RangeRequest.create(), ...everything } }],
+    };
+    let answer: TxnResponse | undefined;
+    const call = {
+      lane,
+      get congested() {
+        return lane.congested;
+      },
+      method: KV.txn,
+      metadata: new Map(),
+      peer: { address: 'test', commonName: undefined, viaGateway: false },
+      request: ranges,
+      requestBytes: TxnRequest.encode(ranges),
+      cancelled: false,
+      replyEncoded: (parts: readonly Uint8Array[]) => (answer = TxnResponse.decode(Buffer.concat(parts))),
+    };
+    services.table.unary.get(KV.txn.path)?.handler(call as unknown as UnaryCall<unknown, unknown>);
+    const other = ask(new Connection(), everything);
+    await until(() => other.over);
+    expect(answer).toBe(undefined);
+    lane.congested = false;
+    await until(() => answer !== undefined);
+    expect(answer?.responses[0]?.responseRange?.kvs.length).toBe(rows);
+    expect(lane.gathering).toBe(0);
   });
 
   it('let one with a small limit pass', async () => {
