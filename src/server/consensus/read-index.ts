@@ -8,7 +8,7 @@ import { errors, type Status } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
 import type { Log } from '../../base/log.ts';
-import { logTrace } from '../../base/step-trace.ts';
+import { logTrace, traceThresholdMs } from '../../base/step-trace.ts';
 import type { RaftMachine, ReadState } from '../../raft/machine.ts';
 import { StateType } from '../../raft/machine.ts';
 import type { RequestIds } from './request-id.ts';
@@ -140,7 +140,7 @@ export class ReadIndex {
     this.agreedMs = now;
     const applied = this.#o.applied();
     for (const done of readers) done(undefined);
-    if (round === undefined) return;
+    if (round === undefined || now - round.startMs <= traceThresholdMs) return;
     logTrace(logger, clock, {
       operation: 'linearizableReadLoop',
       detail: [

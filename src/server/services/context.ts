@@ -304,7 +304,7 @@ class Admission<Req, Res> {
     this.read = (error) => {
       const call = must(this.call, 'an admission under way has its call');
       if (this.wait !== undefined) this.wait.end();
-      if (this.waits) call.agreedMs = of.agreedMs;
+      if (this.waits && error === undefined) call.agreedMs = of.agreedMs;
       of.release(this);
       if (error !== undefined) call.fail(error);
       else if (!call.cancelled) of.enter(call);
