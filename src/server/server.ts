@@ -421,6 +421,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     snapshots: snapshotFiles(snapshotter, metrics, clock, onFatal),
     transport,
     snapshotIndex: state.snapshotIndex,
+    remotes: state.remotes,
     logCutEntries: options.sizes?.logCutEntries,
     backend,
     kv,
@@ -464,7 +465,6 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
   };
 
   side?.bind(member);
-  for (const m of state.remotes) transport.addRemote?.(m.id, m.peerUrls);
 
   const table = new HandlerTable();
   const snapshots: SnapshotSource = { open: () => new BoltSnapshot({ view: member.backend.view(), clock }) };

@@ -73,7 +73,7 @@ export interface Bootstrapped {
   readonly snapshotIndex: number;
   /** A torn tail was cut off the WAL. */
   readonly repaired: boolean;
-  /** Members of the cluster that this one joins: to be answered before the log tells of them. */
+  /** Members of the cluster that this one joins: to be connected with before the log tells of them. */
   readonly remotes: readonly ClusterMember[];
   /** Another store than was handed in, when a received database had to be installed. */
   readonly backend: Backend;
@@ -216,6 +216,17 @@ function otherUrls(config: ServerConfig): string[] {
   const urls: string[] = [];
   for (const [name, peerUrls] of config.initialCluster) if (name !== config.name) urls.push(...peerUrls);
   return urls.sort();
+}
+
+/**
+ * Whom a member that joins has to do with, as long as its own store tells of nobody. It waits for a leader to call, and none does when it was removed
+ * meanwhile: only those it calls itself can tell it so. Nobody may be up to ask, or be known: then it waits all the same.
+ */
+async function remotesOf({ config, remote }: BootstrapOptions, memberId: MemberId, clusterId: bigint): Promise<readonly ClusterMember[]> {
+  if (config.initialClusterState !== 'existing') return [];
+  const urls = otherUrls(config);
+  const there = urls.length === 0 ? undefined : await remote?.members(urls, remoteMembersMs);
+  return there?.clusterId === clusterId ? there.members.filter((m) => m.id !== memberId) : [];
 }
 
 /** A member that was added to a running cluster: ids come from there, everything else by raft. */
@@ -363,7 +374,9 @@ async function restart(options: BootstrapOptions, walOptions: WalOptions, snapsh
     const empty = recovered.entries.length === 0 && recovered.hardState.term === 0 && snapshotIndex === 0;
     if (empty && consistentIndex === 0) {
       // A first start that was cut off before it wrote an entry or a vote: done again (D-11).
-      if (config.initialClusterState === 'existing') return { ...joined(options, wal, snapshotter), memberId, clusterId, remotes: [] };
+      if (config.initialClusterState === 'existing') {
+        return { ...joined(options, wal, snapshotter), memberId, clusterId, remotes: await remotesOf(options, memberId, clusterId) };
+      }
       const first = founding(config);
       if (first.memberId !== memberId || first.clusterId !== clusterId) {
         throw new DataRefused(
@@ -458,7 +471,7 @@ async function restart(options: BootstrapOptions, walOptions: WalOptions, snapsh
       },
       snapshotIndex,
       repaired: recovered.repair !== undefined,
-      remotes: [],
+      remotes: consistentIndex === 0 ? await remotesOf(options, memberId, clusterId) : [],
       backend,
     };
   } catch (error) {

@@ -14,7 +14,7 @@ import type { ApplyResult, AuthInfo, Completion, RaftRequest } from '../apply/ty
 import type { AuthStore } from '../auth/auth-store.ts';
 import type { ServerConfig } from '../config/config.ts';
 import type { Lessor } from '../lease/lessor.ts';
-import type { Cluster } from '../membership/cluster.ts';
+import type { Cluster, ClusterMember } from '../membership/cluster.ts';
 import type { MvccStore } from '../mvcc/types.ts';
 import type { Backend } from '../storage/backend.ts';
 import { requestText } from '../txn/request-text.ts';
@@ -56,6 +56,8 @@ export interface MemberOptions {
   readonly transport: PeerTransport;
   /** Index of the newest raft snapshot on disk. */
   readonly snapshotIndex: number;
+  /** Members of a cluster that is being joined: peers already, though the own store does not tell of them yet. */
+  readonly remotes: readonly ClusterMember[];
   readonly logCutEntries?: number | undefined;
   readonly backend: Backend;
   readonly kv: MvccStore;
@@ -220,9 +222,9 @@ export class Member implements MemberFacade, ReadyEvents {
 
   /** Starts ticking. `ready` runs once the member has published itself: the time to serve clients. */
   start(ready: () => void): void {
-    const { config, clock, transport, cluster, memberId } = this.#o;
+    const { config, clock, transport, cluster, memberId, remotes } = this.#o;
     this.#onPublished = ready;
-    for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
+    for (const m of [...remotes, ...cluster.members()]) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
     this.loop.start();
     this.leadership.start();
     this.duties.start();
@@ -770,8 +772,8 @@ export class Member implements MemberFacade, ReadyEvents {
       'incoming-leader-snapshot-index': index,
       'incoming-leader-snapshot-term': snapshot.metadata?.term ?? 0,
     });
-    const { transport, cluster, memberId } = this.#o;
-    const before = cluster.members();
+    const { transport, cluster, memberId, remotes } = this.#o;
+    const before = [...remotes, ...cluster.members()];
     failpoint('applyBeforeOpenSnapshot');
     this.#o.installSnapshot(snapshot, (backend) => {
       this.log.info('applySnapshot: opened snapshot backend');

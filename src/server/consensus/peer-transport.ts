@@ -13,8 +13,6 @@ export interface PeerTransport {
    */
   sendSnapshot(message: Message, view: BackendView): void;
   addPeer(id: MemberId, peerUrls: readonly string[]): void;
-  /** A member of a cluster that is being joined, not in the own log yet: so that it can be answered. */
-  addRemote?(id: MemberId, peerUrls: readonly string[]): void;
   removePeer(id: MemberId): void;
   updatePeer(id: MemberId, peerUrls: readonly string[]): void;
   /** Since when the connection to a member has been up without a break, in ms on the monotonic clock; undefined when it is down. */
