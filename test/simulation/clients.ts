@@ -5,6 +5,7 @@ import { KV, type MethodDef } from '../../src/api/gen/methods.ts';
 import type { Init } from '../../src/api/proto-io.ts';
 import { Code, RpcError, type Status } from '../../src/api/status.ts';
 import type { SeededRandom } from '../../src/base/random.ts';
+import type { ClusterMember } from '../../src/server/membership/cluster.ts';
 import type { ClientStream } from '../../src/wire/channel.ts';
 import type { Cluster } from './cluster.ts';
 import type { Machine, Process } from './machine.ts';
@@ -89,6 +90,27 @@ export class Caller {
           },
         );
       });
+    });
+  }
+
+  /** Whom a machine knows as members, by its peer port, which answers before the machine serves clients and without a quorum; undefined: no answer. */
+  peerMembers(machine: Machine, done: (members: readonly ClusterMember[] | undefined) => void): void {
+    const { network } = this.cluster;
+    let over = false;
+    const finish = (members: readonly ClusterMember[] | undefined): void => {
+      if (over) return;
+      over = true;
+      timer.cancel();
+      done(members);
+    };
+    const timer = this.world.after(requestTimeoutMs, () => finish(undefined));
+    network.send(this.number, machine.number, true, false, () => {
+      const { process } = machine;
+      const server = process?.server;
+      const back = (members: readonly ClusterMember[] | undefined): void =>
+        network.send(machine.number, this.number, true, false, () => finish(members));
+      if (process === undefined || server === undefined) back(undefined);
+      else this.world.at(this.world.now, process, () => back(server.member.cluster.members().map((m) => ({ ...m }))));
     });
   }
 

@@ -1,7 +1,7 @@
 /** Who runs the cluster: adds machines, promotes and removes members, moves the leader, defragments. Does so one thing after the other. */
-import type { Member } from '../../src/api/gen/etcdserverpb.ts';
 import { Cluster as ClusterRpc, Maintenance } from '../../src/api/gen/methods.ts';
 import { Code } from '../../src/api/status.ts';
+import type { ClusterMember } from '../../src/server/membership/cluster.ts';
 import { Caller } from './clients.ts';
 import type { Cluster } from './cluster.ts';
 import type { Machine } from './machine.ts';
@@ -12,6 +12,12 @@ const membersMax = 5;
 const retryMs = 400;
 /** A machine that could not be added by then is given up. */
 const attemptsMax = 40;
+
+/** As much of a member as a list tells, of whichever port. */
+interface Listed {
+  readonly name: string;
+  readonly peerURLs: readonly string[];
+}
 
 export class Operator {
   readonly #cluster: Cluster;
@@ -109,6 +115,8 @@ export class Operator {
     machine.waiting = true;
     this.#joining++;
     let attempts = 0;
+    /** An answer to the addition got lost: it may have come through. */
+    let unsure = false;
     const finish = (): void => {
       this.#joining--;
       done();
@@ -120,18 +128,30 @@ export class Operator {
         finish();
       } else this.#cluster.world.after(retryMs, fn);
     };
-    const start = (members: readonly Member[]): void => {
+    const start = (members: readonly Listed[]): void => {
       machine.initialCluster = clusterText(this.#cluster, machine, members);
       machine.waiting = false;
       machine.start();
       finish();
+    };
+    // Of two voters the new one is the second: until it runs nobody has a quorum, to tell for sure that it was added or to serve at all.
+    const look = (via: Machine): void => {
+      this.#caller.peerMembers(via, (members) => {
+        const listed = listedOf(members);
+        if (listed.some((m) => m.peerURLs.includes(machine.url))) start(listed);
+        else later(ask);
+      });
     };
     const ask = (): void => {
       const via = this.#caller.machine();
       if (via === undefined || via === machine || via.waiting) return later(ask);
       // Whether an earlier call has come through is told by the list.
       this.#caller.call(via, ClusterRpc.memberList, { linearizable: true }, (answer) => {
-        if (!('ok' in answer)) return later(ask);
+        if (!('ok' in answer)) {
+          if (unsure) look(via);
+          else later(ask);
+          return;
+        }
         if (answer.ok.members.some((m) => m.peerURLs.includes(machine.url))) return start(answer.ok.members);
         this.#caller.call(via, ClusterRpc.memberAdd, { peerURLs: [machine.url], isLearner: asLearner }, (added) => {
           if ('error' in added) this.#cluster.world.trace?.(`adding ${machine.name}: ${added.error?.message ?? 'no answer'}`);
@@ -142,7 +162,10 @@ export class Operator {
             // Refused for good reasons: another time, another machine.
             attempts = attemptsMax;
             later(ask);
-          } else later(ask);
+          } else {
+            unsure = true;
+            later(ask);
+          }
         });
       });
     };
@@ -160,11 +183,12 @@ export class Operator {
       return;
     }
     // Without a quorum there is no better list than one member's own: it is this machine's vote that may be missing.
-    this.#caller.call(via, ClusterRpc.memberList, { linearizable: false }, (answer) => {
+    this.#caller.peerMembers(via, (members) => {
       if (machine.retired || machine.process !== undefined) return;
-      if (!('ok' in answer)) return again();
-      if (answer.ok.members.some((m) => m.peerURLs.includes(machine.url))) {
-        machine.initialCluster = clusterText(this.#cluster, machine, answer.ok.members);
+      if (members === undefined) return again();
+      const listed = listedOf(members);
+      if (listed.some((m) => m.peerURLs.includes(machine.url))) {
+        machine.initialCluster = clusterText(this.#cluster, machine, listed);
         machine.start();
         return;
       }
@@ -178,7 +202,11 @@ export class Operator {
   }
 }
 
-function clusterText(cluster: Cluster, own: Machine, members: readonly Member[]): string {
+function listedOf(members: readonly ClusterMember[] | undefined): Listed[] {
+  return (members ?? []).map((m) => ({ name: m.name, peerURLs: m.peerUrls }));
+}
+
+function clusterText(cluster: Cluster, own: Machine, members: readonly Listed[]): string {
   return members
     .flatMap((m) =>
       m.peerURLs.map((url) => `${url === own.url ? own.name : (cluster.machines.find((x) => x.url === url)?.name ?? m.name)}=${url}`),

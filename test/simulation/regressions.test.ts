@@ -8,6 +8,10 @@ import { run } from './simulation.ts';
 const plans: Readonly<Record<string, string>> = {
   'removal-after-swap':
     'a store that a received snapshot replaced went on removing its old segments, by names that were the new store’s by then',
+  'removed-while-joining':
+    'a member that was removed before its start had asked everybody held no connection to anybody, and waited for its first message for ever',
+  'added-by-a-sole-voter':
+    'no answer told whether a second voter had been added, and nobody started the machine without which there was no quorum',
 };
 
 for (const [name, what] of Object.entries(plans)) {

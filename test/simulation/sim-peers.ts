@@ -23,10 +23,15 @@ const snapshotTimeoutMs = 60_000;
 /** What a cut takes out of a connection is sent again after this, as by TCP. */
 const resendMs = 1000;
 const questionTimeoutMs = 7000;
+/** Between two dials of a stream that a peer has closed. The peer room's own is shorter, which nothing here depends on. */
+const redialMs = 500;
 
 export class SimPeers implements PeerTransport, RemoteClusterSource {
   readonly #process: Process;
   readonly #known = new Map<MemberId, readonly string[]>();
+  /** Those to which streams are held open: more is known of the others. */
+  readonly #streams = new Set<MemberId>();
+  #redial: Timer | undefined;
   #server: RunningServer | undefined;
   #stopped = false;
   #thread: DiskThread | undefined;
@@ -38,6 +43,11 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
 
   bind(server: RunningServer): void {
     this.#server = server;
+  }
+
+  /** To whom streams are held open. */
+  get peers(): ReadonlySet<MemberId> {
+    return this.#streams;
   }
 
   get #cluster(): Machine['cluster'] {
@@ -185,12 +195,34 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
 
   addPeer(id: MemberId, peerUrls: readonly string[]): void {
     this.#known.set(id, peerUrls);
+    this.#streams.add(id);
+    this.#redial ??= this.#process.clock.every(redialMs, () => this.#dialStreams());
   }
+
+  /**
+   * A member that has removed this one closes its streams, and answers each that is dialled then: gone. That is how a member learns of it that was not
+   * there when it happened, and sends nothing of its own accord. Other answers change nothing: messages find their way without streams here.
+   */
+  #dialStreams(): void {
+    const process = this.#process;
+    const { machine } = process;
+    const { network, world } = this.#cluster;
+    const own = this.#server?.member.memberId;
+    if (this.#stopped || own === undefined) return;
+    for (const id of this.#streams) {
+      const there = this.#cluster.machineOf(id)?.process;
+      if (there?.alive !== true || there.server === undefined || there.busyUntil > world.now) continue;
+      if (network.isCut(machine.number, there.number) || network.isCut(there.number, machine.number)) continue;
+      if (there.server.member.cluster.isRemoved(own)) return machine.ended(process, new MemberRemoved('a peer closes its stream'));
+    }
+  }
+
   addRemote(id: MemberId, peerUrls: readonly string[]): void {
     if (!this.#known.has(id)) this.#known.set(id, peerUrls);
   }
   removePeer(id: MemberId): void {
     this.#known.delete(id);
+    this.#streams.delete(id);
   }
   updatePeer(id: MemberId, peerUrls: readonly string[]): void {
     if (this.#known.has(id)) this.#known.set(id, peerUrls);
@@ -343,6 +375,7 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
 
   stop(): void {
     this.#stopped = true;
+    this.#redial?.cancel();
   }
 }
 
