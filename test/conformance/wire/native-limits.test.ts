@@ -264,7 +264,7 @@ describe('native connection', () => {
       frames = socket.take();
     }
     expect(goaway(frames)).toBe(CALM);
-    expect(i).toBeGreaterThan(100);
+    expect(i).toBeGreaterThan(40);
     expect(socket.ended).toBe(true);
     clock.advance(3_000);
     expect(socket.destroyed).toBe(true);
@@ -279,6 +279,47 @@ describe('native connection', () => {
     }
     expect(goaway(frames)).toBe(CALM);
     expect(seen.cancels).toEqual(['watch']);
+  });
+
+  it('ends a message that comes in tiny pieces', () => {
+    const pieces = (size: number, count: number): number => {
+      open();
+      send(headers(1, END_HEADERS), frame(DATA, 0, 1, Buffer.from([0, 0, 0, 255, 255])));
+      let frames: Frame[] = [];
+      let i = 0;
+      for (; i < count && goaway(frames) === undefined; i++) {
+        send(frame(DATA, 0, 1, Buffer.alloc(size, 7)));
+        frames = socket.take();
+      }
+      expect(goaway(frames)).toBe(i === count ? undefined : CALM);
+      return i;
+    };
+    expect(pieces(1, 60_000)).toBeLessThan(600);
+    expect(pieces(8, 7_000)).toBe(7_000);
+  });
+
+  it('leaves unread what comes behind a fatal error', () => {
+    send(frame(DATA, 0, 0, Buffer.alloc(1)));
+    expect(goaway(socket.take())).toBe(1);
+    for (let i = 0; i < 4; i++) send(Buffer.alloc(16_384));
+    expect(socket.paused).toBe(false);
+    send(Buffer.alloc(1));
+    expect([socket.paused, socket.destroyed]).toEqual([true, false]);
+    clock.advance(10_000);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('lets others go first after bytes that took long', async () => {
+    const { mono } = clock;
+    clock.mono = () => (clock.now += 2);
+    send(call(1, 'abc'));
+    clock.mono = mono;
+    expect(socket.paused).toBe(true);
+    expect(socket.take().length).toBe(3);
+    await tick();
+    expect(socket.paused).toBe(false);
+    send(call(3, 'abc'));
+    expect([socket.paused, socket.take().length]).toEqual([false, 3]);
   });
 
   it('forgives the same at a slow rate', () => {
@@ -331,7 +372,7 @@ describe('native connection', () => {
     send(frame(HEADERS, 5, 1, bomb));
     socket.take();
     const before = process.memoryUsage().heapUsed;
-    for (let i = 1; i < 200; i++) send(frame(HEADERS, 5, i * 2 + 1, Buffer.concat([block(range), Buffer.alloc(10_000, 0xbe)])));
+    for (let i = 1; i < 45; i++) send(frame(HEADERS, 5, i * 2 + 1, Buffer.concat([block(range), Buffer.alloc(10_000, 0xbe)])));
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(30_000_000);
     expect(goaway(socket.take())).toBeUndefined();
   });
@@ -457,6 +498,26 @@ describe('native connection', () => {
         .filter((f) => f.id === 5)
         .map((f) => f.type),
     ).toEqual([HEADERS, DATA, HEADERS]);
+  });
+
+  it('refuses calls beyond those that may wait', () => {
+    open({ connectionHighWaterBytes: 1_000_000, deferredCallsMax: 2 });
+    send(call(1, 'big:2000000'), call(3, 'abc'), call(5, 'abc'), call(7, 'abc'));
+    const frames = socket.take();
+    expect([3, 5, 7].map((id) => reset(frames, id))).toEqual([undefined, undefined, 7]);
+    expect(seen.calls.length).toBe(1);
+  });
+
+  it('lowers the mark of each connection when all of them together hold too much', () => {
+    open({ connectionHighWaterBytes: 4_000_000, queuedHighWaterBytes: 1_000_000 });
+    send(call(1, 'big:500000'), call(3, 'abc'));
+    expect(seen.calls.length).toBe(2);
+    grpc.queuedBytes += 1_000_000;
+    send(call(5, 'abc'));
+    grpc.queuedBytes -= 1_000_000;
+    expect(seen.calls.length).toBe(2);
+    send(frame(RST, 0, 1, u32(8)));
+    expect(grpc.queuedBytes).toBe(0);
   });
 
   it('puts off no call whose answer is short, and no stream', async () => {
