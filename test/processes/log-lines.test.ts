@@ -131,6 +131,10 @@ it('of three members', { timeout: 180_000 }, async () => {
   await cluster.moveLeader(second);
   const third = cluster.members.find((m) => m !== first && m !== second) as MemberProcess;
   const id = (await cluster.id(third)).toString(16);
+  await third.stop('SIGKILL');
+  const all = (): string => cluster.members.map((m) => m.log).join('\n');
+  await until('the leader to miss it', () => all().includes('"failed to get version"'), 60_000);
+  await third.start();
   // Refused until the members have been connected for some seconds.
   await until(
     'the member to be removed',
@@ -146,7 +150,7 @@ it('of three members', { timeout: 180_000 }, async () => {
   );
   await until('the removed member to have said so', () => third.log.includes('data-dir used by this member must be removed'), 60_000);
   await until('the others to have stopped talking to it', () => second.log.includes('"stopped remote peer"'), 60_000);
-  check(cluster.members.map((m) => m.log).join('\n'), [
+  check(all(), [
     [/^[0-9a-f]+ \[logterm: \d+, index: \d+\] sent MsgPreVote request to [0-9a-f]+ at term \d+$/, 'info'],
     [/^[0-9a-f]+ received MsgPreVoteResp from [0-9a-f]+ at term \d+$/, 'info'],
     [/^[0-9a-f]+ has received \d MsgPreVoteResp votes and \d vote rejections$/, 'info'],
@@ -158,6 +162,8 @@ it('of three members', { timeout: 180_000 }, async () => {
       /^[0-9a-f]+ \[logterm: \d+, index: \d+, vote: [0-9a-f]+\] cast MsgVote for [0-9a-f]+ \[logterm: \d+, index: \d+\] at term \d+$/,
       'info',
     ],
+    ['failed to reach the peer URL', 'warn', 'address', 'remote-member-id', 'error'],
+    ['failed to get version', 'warn', 'remote-member-id', 'error'],
     ['starting initial election tick advance', 'info', 'election-ticks'],
     ['starting remote peer', 'info', 'remote-peer-id'],
     ['started HTTP pipelining with remote peer', 'info', 'local-member-id', 'remote-peer-id'],

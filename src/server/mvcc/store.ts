@@ -252,7 +252,11 @@ export class Store implements MvccStore, TxnOwner {
     this.#compactRev = finished;
     // The newest rows may all be gone by compaction; the revision never goes back.
     this.#rev = Math.max(this.#backend.lastMain, 1, finished, scheduled);
-    if (finished >= 0) this.#log.info('restored last compact revision', { 'restored-compact-revision': finished });
+    if (finished >= 0)
+      this.#log.info('restored last compact revision', {
+        'meta-bucket-name-key': 'finishedCompactRev',
+        'restored-compact-revision': finished,
+      });
     if (scheduled > finished) {
       this.#log.info('resume scheduled compaction', { 'scheduled-compact-revision': scheduled });
       this.#schedule(scheduled, () => undefined);

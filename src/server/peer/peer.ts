@@ -108,7 +108,7 @@ export class Peer implements Target {
     const fields = { 'local-member-id': own.memberId, 'remote-peer-id': this.id };
     log.info('started HTTP pipelining with remote peer', fields);
     for (const kind of Object.values(streamNames)) {
-      log.info('started stream writer with remote peer', { 'stream-writer-type': kind, ...fields });
+      log.info('started stream writer with remote peer', fields);
       log.info('started stream reader with remote peer', { 'stream-reader-type': kind, ...fields });
     }
     for (const r of this.#readers) r.start();

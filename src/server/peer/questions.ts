@@ -19,9 +19,11 @@ const smallBytesMax = 4 * 1024 * 1024;
 const notReady = 'can only promote a learner member which is in sync with leader';
 const notLearner = 'can only promote a learner member';
 
-export function askVersion(client: PeerClient, timeoutMs: number, done: (version: PeerVersion | undefined) => void): void {
-  client.ask({ method: 'GET', path: '/version', timeoutMs, bytesMax: smallBytesMax }, (_error, answer) => {
-    done(answer?.status === 200 ? versionOf(answer.body.toString('utf8')) : undefined);
+/** @param done  gets what was wrong when there is no version */
+export function askVersion(client: PeerClient, timeoutMs: number, done: (version: PeerVersion | undefined, error: string) => void): void {
+  client.ask({ method: 'GET', path: '/version', timeoutMs, bytesMax: smallBytesMax }, (error, answer) => {
+    const version = answer?.status === 200 ? versionOf(answer.body.toString('utf8')) : undefined;
+    done(version, error?.message ?? `unexpected answer with status ${answer?.status ?? 0}`);
   });
 }
 

@@ -203,7 +203,16 @@ export class HttpTransport implements PeerTransport {
   }
 
   versions(done: (versions: ReadonlyMap<MemberId, PeerVersion | undefined>) => void): void {
-    this.#eachPeer<PeerVersion>((peer, answer) => askVersion(peer.client, this.#o.writeTimeoutMs, answer), done);
+    const ask = (peer: Peer, answer: (version: PeerVersion | undefined) => void): void =>
+      askVersion(peer.client, this.#o.writeTimeoutMs, (version, error) => {
+        if (version === undefined && !this.#stopped) {
+          const address = `${peer.client.urls[0] ?? ''}/version`;
+          this.#log.warn('failed to reach the peer URL', { address, 'remote-member-id': peer.id, error });
+          this.#log.warn('failed to get version', { 'remote-member-id': peer.id, error });
+        }
+        answer(version);
+      });
+    this.#eachPeer<PeerVersion>(ask, done);
   }
 
   hashes(rev: number, done: (hashes: ReadonlyMap<MemberId, PeerHash | undefined>) => void): void {
