@@ -31,6 +31,8 @@ export interface Sink {
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: 'json' | 'console';
+  /** Times without fractions of a second, in the console's form. */
+  readonly wholeSeconds?: boolean | undefined;
   readonly sinks: readonly Sink[];
 }
 
@@ -409,11 +411,17 @@ class ZapLog implements HostLog {
   }
 
   #console(level: LogLevel, caller: string, message: string, fields: LogFields | undefined, stack: string | undefined): string {
-    const parts = [timestamp(), level, ...(this.#name === undefined ? [] : [this.#name]), caller, message];
+    const time = this.#options.wholeSeconds === true ? timestamp().replace(/\.\d+(?:Z|([+-]\d\d)(\d\d))$/, wholeSeconds) : timestamp();
+    const parts = [time, level, ...(this.#name === undefined ? [] : [this.#name]), caller, message];
     const entries = Object.entries(fields ?? {});
     if (entries.length > 0) parts.push(`{${entries.map(([k, v]) => `${JSON.stringify(k)}: ${fieldText(v)}`).join(', ')}}`);
     return `${parts.join('\t')}\n${stack === undefined ? '' : `${stack}\n`}`;
   }
+}
+
+/** RFC 3339, as Go writes it. */
+function wholeSeconds(_all: string, hours: string | undefined, minutes: string | undefined): string {
+  return hours === undefined ? 'Z' : `${hours}:${minutes}`;
 }
 
 /** Ids are the only bigints: printed as etcd prints ids, in hex. */

@@ -6,7 +6,8 @@ import type { Progress, Tool } from '../../server/offline/tool.ts';
 
 /** A tool on the real disk, logging to standard error as etcdutl does. */
 export function realTool(lockTimeoutMs: number, progress?: (done: Progress) => void): Tool {
-  const log = (level: 'info' | 'warn'): ReturnType<typeof createLog> => createLog({ level, format: 'json', sinks: [openSink('stderr')] });
+  const log = (level: 'info' | 'warn'): ReturnType<typeof createLog> =>
+    createLog({ level, format: 'console', wholeSeconds: true, sinks: [openSink('stderr')] });
   return {
     disk: new RealDisk(),
     clock: new RealClock(),

@@ -72,12 +72,12 @@ function plan(
   const from = stored === '' ? '3.5' : stored.split('.').slice(0, 2).join('.');
   if (problem !== undefined) {
     if (!force) throw new OfflineError(problem);
-    tool.log.warn('overriding the storage version', { 'storage-version': from, 'target-storage-version': to, error: problem });
+    tool.log.info('normal migrate failed, trying with force', { error: problem });
+    tool.log.warn('forcefully set storage version', { 'storage-version': to });
   } else if (from === to) {
     tool.log.info('storage version up-to-date', { 'storage-version': to });
     return { from, to, entry: null };
-  }
-  tool.log.info('updated storage version', { 'new-storage-version': `${to}.0` });
+  } else tool.log.info('updated storage version', { 'new-storage-version': `${to}.0` });
   return { from, to, entry: value };
 }
 

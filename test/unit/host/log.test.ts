@@ -44,6 +44,12 @@ describe('a line', () => {
     expect(sink.lines[0]!.split('\t').slice(1)).toEqual(['warn', 'raft', expect.stringMatching(/log\.test\.ts:\d+$/), 'm', '{"k": 1}\n']);
   });
 
+  it('has the time of etcdutl’s lines when whole seconds are asked for', () => {
+    const sink = new Lines();
+    createLog({ level: 'info', format: 'console', wholeSeconds: true, sinks: [sink] }).info('m', { 'storage-version': '3.7' });
+    expect(sink.lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\tinfo\t\S+\tm\t\{"storage-version": "3\.7"\}\n$/);
+  });
+
   it('is left out when the same message storms', () => {
     const sink = new Lines();
     const log = createLog({ level: 'info', format: 'json', sinks: [sink] });

@@ -166,7 +166,14 @@ describe('migrate', () => {
       await expect(to('3.8')).rejects.toThrow('cannot create migration plan: version "3.8.0" is not supported');
       await expect(to('4.0')).rejects.toThrow('cannot create migration plan: changing major storage version is not supported');
       expect(await version()).toBe('3.7.0');
-      await to('3.8', true);
+      const logged: unknown[] = [];
+      const info = (message: string): unknown => logged.push(message);
+      const log = { ...tool.log, info, warn: (message: string, fields?: object) => logged.push([message, fields]) } as typeof tool.log;
+      await migrateStorage({ ...tool, log }, { dataDir, target: parseTargetVersion('3.8'), force: true });
+      expect(logged).toEqual([
+        'normal migrate failed, trying with force',
+        ['forcefully set storage version', { 'storage-version': '3.8' }],
+      ]);
       expect(await version()).toBe('3.8.0');
       expect(await hashKv(tool, dataDir, 0)).toEqual(hash);
     }
