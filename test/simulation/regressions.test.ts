@@ -10,6 +10,8 @@ const plans: Readonly<Record<string, string>> = {
     'a store that a received snapshot replaced went on removing its old segments, by names that were the new store’s by then',
   'removed-while-joining':
     'a member that was removed before its start had asked everybody held no connection to anybody, and waited for its first message for ever',
+  'second-segment-alone':
+    'a new store began its second segment before the first one’s name was durable, and after a loss of power only the second was there',
   'added-by-a-sole-voter':
     'no answer told whether a second voter had been added, and nobody started the machine without which there was no quorum',
 };

@@ -585,6 +585,8 @@ export class LogBackend implements Backend {
     this.#imageDurable = 1;
     this.#log.appendRecord(encodeHeader(file.header));
     this.#syncDir = true;
+    // Its name is no more durable than its first commit.
+    this.#tailFresh = true;
   }
 
   #openFromCheckpoint(state: CheckpointState, directory: RowDirectory): void {
