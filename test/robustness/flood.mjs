@@ -112,6 +112,8 @@ const classes = {
   'slow-reader': () => streams(4, (id) => Buffer.concat([frame(1, 4, id, range), frame(0, 1, id, everything)])),
   // Calls that never get their end.
   'open-streams': () => streams(100, (id) => frame(1, 4, id, put)),
+  // Nothing but a busy processor: what the others feel of that alone.
+  spin: constant(Buffer.alloc(0)),
   garbage: () => () => Buffer.from(Array.from({ length: 2_000 }, () => Math.floor(Math.random() * 256))),
 };
 
@@ -127,6 +129,12 @@ function open() {
     pump();
   });
   const pump = () => {
+    if (kind === 'spin') {
+      for (const end = Date.now() + 20; Date.now() < end;);
+      done.bytes++;
+      setImmediate(pump);
+      return;
+    }
     while (alive && Date.now() < until) {
       const bytes = next();
       done.bytes += bytes.length;
