@@ -5,7 +5,8 @@ import { stderr, stdout } from '../frame/output.ts';
 import { progress } from '../frame/progress.ts';
 import { rpcText } from '../frame/rpc-failure.ts';
 import type { CommandSpec } from '../frame/spec.ts';
-import { formatDuration, formatSize } from '../text/go-numbers.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
+import { formatDuration } from '../text/go-numbers.ts';
 import { clientOf, endpointsToAsk } from './each-endpoint.ts';
 
 export const defrag: CommandSpec = {
@@ -28,11 +29,11 @@ export const defrag: CommandSpec = {
       const began = performance.now();
       try {
         const before = meter.shown ? await size() : 0;
-        if (meter.shown) meter.say(`defrag ${endpoint}: ${formatSize(before)}`);
+        if (meter.shown) meter.say(`defrag ${endpoint}: ${humanBytes(before)}`);
         await client.call(Maintenance.defragment, {}, { timeoutMs: inv.commandTimeoutMs });
         const after = meter.shown ? await size() : 0;
         meter.end();
-        if (meter.shown) stderr(`${endpoint}: ${formatSize(before)} before, ${formatSize(after)} now\n`);
+        if (meter.shown) stderr(`${endpoint}: ${humanBytes(before)} before, ${humanBytes(after)} now\n`);
         stdout(`Finished defragmenting etcd member[${endpoint}]. took ${formatDuration(performance.now() - began)}\n`);
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;

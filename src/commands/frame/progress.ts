@@ -1,6 +1,7 @@
 /** Progress on a terminal: amounts, share and rate on standard error; nothing at all when it is piped, or under etcd's names. */
 import { isatty } from 'node:tty';
-import { formatDuration, formatSize } from '../text/go-numbers.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
+import { formatDuration } from '../text/go-numbers.ts';
 import { colourful } from './colours.ts';
 import type { Invocation } from './invocation.ts';
 
@@ -22,7 +23,7 @@ const patienceMs = 300;
 const silent: Progress = { shown: false, update: () => undefined, say: () => undefined, end: () => undefined };
 
 /** @param unit how amounts are written. */
-export async function progress(inv: Invocation, label: string, unit: (n: number) => string = formatSize): Promise<Progress> {
+export async function progress(inv: Invocation, label: string, unit: (n: number) => string = humanBytes): Promise<Progress> {
   const { env } = inv.around;
   // A terminal without a size (under a program that made one and did not say) cannot be drawn on: the spinner would count lines for ever.
   if (!inv.own || !isatty(2) || env['TERM'] === 'dumb' || env['CI'] !== undefined || !(process.stderr.columns > 0)) return silent;

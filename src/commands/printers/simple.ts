@@ -11,7 +11,8 @@ import { Permission_Type as PermissionType, type Permission } from '../../api/ge
 import type { KeyValue } from '../../api/gen/mvccpb.ts';
 import { prefixEnd, equalBytes, utf8Text } from '../../base/bytes.ts';
 import { Collected, stdout } from '../frame/output.ts';
-import { formatDuration, formatSize } from '../text/go-numbers.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
+import { formatDuration } from '../text/go-numbers.ts';
 import { forTerminal, hexText } from '../text/quote.ts';
 import type { Format } from './kinds.ts';
 import type { PrintOptions } from './printer.ts';
@@ -135,10 +136,10 @@ export function statusCells(endpoint: string, s: StatusResponse): string[] {
     hexId(s.header?.memberId ?? 0n),
     s.version,
     s.storageVersion,
-    formatSize(s.dbSize),
-    formatSize(s.dbSizeInUse),
+    humanBytes(s.dbSize),
+    humanBytes(s.dbSizeInUse),
     `${unused}%`,
-    formatSize(s.dbSizeQuota),
+    humanBytes(s.dbSizeQuota),
     String(s.leader === s.header?.memberId),
     String(s.isLearner),
     String(s.raftTerm),

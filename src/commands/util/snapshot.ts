@@ -1,6 +1,6 @@
 import { badArgs } from '../frame/exit.ts';
 import type { CommandSpec } from '../frame/spec.ts';
-import { formatSize } from '../text/go-numbers.ts';
+import { humanBytes } from '../../base/human-bytes.ts';
 import { checkFormat, printFinding, runTool } from './run-tool.ts';
 
 const status: CommandSpec = {
@@ -21,7 +21,7 @@ const status: CommandSpec = {
     checkFormat(inv);
     const s = await runTool(inv, (offline, tool) => offline.snapshotStatus(tool, file));
     await printFinding(inv, {
-      simple: [s.hash.toString(16), String(s.revision), String(s.totalKey), formatSize(s.totalSize), s.version],
+      simple: [s.hash.toString(16), String(s.revision), String(s.totalKey), humanBytes(s.totalSize), s.version],
       json: { hash: s.hash, revision: s.revision, totalKey: s.totalKey, totalSize: s.totalSize, version: s.version },
       fields: [
         ['Hash', s.hash],

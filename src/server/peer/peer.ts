@@ -15,7 +15,7 @@ import { PeerStatus } from './peer-status.ts';
 import { Pipeline } from './pipeline.ts';
 import { Prober } from './prober.ts';
 import { StreamReader } from './stream-reader.ts';
-import { type StreamKind, StreamWriter } from './stream-writer.ts';
+import { type StreamKind, streamNames, StreamWriter } from './stream-writer.ts';
 
 export interface PeerOptions {
   readonly id: MemberId;
@@ -187,8 +187,6 @@ export class Peer implements Target {
     log.info('stopped remote peer', { 'remote-peer-id': this.id });
   }
 }
-
-const streamNames: Readonly<Record<StreamKind, string>> = { message: 'stream Message', msgapp: 'stream MsgApp v2' };
 
 function pipelineOf(options: PeerOptions, status: PeerStatus | undefined): Pipeline {
   const { id, own, client, log, metrics, unreachable, onRemoved } = options;

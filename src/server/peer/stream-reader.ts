@@ -7,7 +7,7 @@ import { idText } from '../membership/ids.ts';
 import { type OwnIdentity, ownHeaders, servesStreams } from './compatibility.ts';
 import { decoderOf } from './framing.ts';
 import type { PeerClient } from './peer-client.ts';
-import type { StreamKind } from './stream-writer.ts';
+import { type StreamKind, streamNames } from './stream-writer.ts';
 
 /** Least time between two dials of one stream: ten a second. */
 const redialMs = 100;
@@ -89,7 +89,7 @@ export class StreamReader {
       const wait = Math.max(0, this.#dialledMs + redialMs - clock.mono());
       this.#redial = clock.after(wait, () => this.#dial());
     };
-    const dialling = `dial ${idText(peer)} on stream ${streamName(kind)}`;
+    const dialling = `dial ${idText(peer)} on stream ${streamNames[kind]}`;
     try {
       request = client.open(url, {
         method: 'GET',
@@ -126,7 +126,7 @@ export class StreamReader {
       this.#dial();
     });
     let connected = false;
-    const reading = `read ${streamName(kind)}`;
+    const reading = `read ${streamNames[kind]}`;
     request.on('error', (error) => fail(connected ? reading : dialling, error.message));
     request.on('response', (response) => {
       heardMs = clock.mono();
@@ -166,7 +166,7 @@ export class StreamReader {
     this.#told = '';
     onUp();
     log.info('established TCP streaming connection with remote peer', {
-      'stream-reader-type': streamName(kind),
+      'stream-reader-type': streamNames[kind],
       'local-member-id': own.memberId,
       'remote-peer-id': peer,
     });
@@ -178,7 +178,7 @@ export class StreamReader {
     if (this.#told === error) return;
     this.#told = error;
     log.warn('lost TCP streaming connection with remote peer', {
-      'stream-reader-type': streamName(kind),
+      'stream-reader-type': streamNames[kind],
       'local-member-id': own.memberId,
       'remote-peer-id': peer,
       error,
@@ -214,9 +214,4 @@ export class StreamReader {
       else done(`unhandled error "${reason}" (status ${status})`);
     });
   }
-}
-
-/** As etcd names its streams in logs. */
-function streamName(kind: StreamKind): string {
-  return kind === 'message' ? 'stream Message' : 'stream MsgApp v2';
 }

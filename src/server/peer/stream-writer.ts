@@ -7,6 +7,9 @@ import { encoderOf, type StreamEncoder } from './framing.ts';
 
 export type StreamKind = 'message' | 'msgapp';
 
+/** As etcd names its streams in logs. */
+export const streamNames: Readonly<Record<StreamKind, string>> = { message: 'stream Message', msgapp: 'stream MsgApp v2' };
+
 /**
  * Bytes on their way to one peer above which messages are dropped, as if the network had lost them. Raft has at most 512 messages of 1 MiB in flight; a
  * peer that reads slowly must not hold them all here, and it will be sent what it lacks once it answers.

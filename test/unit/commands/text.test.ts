@@ -1,7 +1,8 @@
 // Numbers, durations, sizes, quoted bytes and words of interactive lines, as etcd's tools write and read them.
 import { describe, expect, it } from 'vitest';
 import { fc } from './property.ts';
-import { formatDuration, formatSize, parseDuration, parseInt64 } from '../../../src/commands/text/go-numbers.ts';
+import { humanBytes } from '../../../src/base/human-bytes.ts';
+import { formatDuration, parseDuration, parseInt64 } from '../../../src/commands/text/go-numbers.ts';
 import { fromBytes, hexText, quote, toBytes } from '../../../src/commands/text/quote.ts';
 import { splitLine, unquote } from '../../../src/commands/text/words.ts';
 
@@ -18,7 +19,7 @@ describe('numbers', () => {
   });
 
   it('sizes', () => {
-    expect([5, 20480, 2147483648, 150000, 999].map(formatSize)).toEqual(['5 B', '20 kB', '2.1 GB', '150 kB', '999 B']);
+    expect([5, 20480, 2147483648, 150000, 999].map(humanBytes)).toEqual(['5 B', '20 kB', '2.1 GB', '150 kB', '999 B']);
   });
 
   it('integers', () => {
