@@ -14,6 +14,8 @@ const plans: Readonly<Record<string, string>> = {
     'a new store began its second segment before the first one’s name was durable, and after a loss of power only the second was there',
   'added-by-a-sole-voter':
     'no answer told whether a second voter had been added, and nobody started the machine without which there was no quorum',
+  'everything-deleted':
+    'where nothing is visible any more, members that had compacted there and members that had not yet told different hashes, and an alarm called healthy ones corrupt',
 };
 
 for (const [name, what] of Object.entries(plans)) {

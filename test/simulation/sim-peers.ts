@@ -4,7 +4,7 @@ import { errors, type Status } from '../../src/api/status.ts';
 import { type MemberId, type Message, MessageType } from '../../src/raft/types.ts';
 import type { RemoteClusterSource, RemoteClusterView } from '../../src/server/bootstrap/bootstrap.ts';
 import type { LeaseInfo, MemberDone } from '../../src/server/consensus/facade.ts';
-import type { PeerHash, PeerTransport, PeerVersion } from '../../src/server/consensus/peer-transport.ts';
+import { peerHashOf, type PeerHash, type PeerTransport, type PeerVersion } from '../../src/server/consensus/peer-transport.ts';
 import type { ClusterMember } from '../../src/server/membership/cluster.ts';
 import { receiveSnapshot } from '../../src/server/peer/snapshot-receiver.ts';
 import { serverVersion } from '../../src/server/config/usage.ts';
@@ -299,7 +299,7 @@ export class SimPeers implements PeerTransport, RemoteClusterSource {
   hashes(rev: number, done: (hashes: ReadonlyMap<MemberId, PeerHash | undefined>) => void): void {
     this.#eachPeer<PeerHash>((s, answer) => {
       s.member.kv.hashByRev(Math.max(rev, 0), (error, result) =>
-        answer(error !== undefined || result === undefined ? undefined : { ...result, revision: s.member.kv.currentRev }),
+        answer(error !== undefined || result === undefined ? undefined : peerHashOf(result, s.member.kv.currentRev)),
       );
     }, done);
   }

@@ -8,6 +8,7 @@ import { guardGlobals } from './guard.ts';
 import { LeaseClient, LeaseRule } from './leases.ts';
 import { WatchClient } from './watchers.ts';
 import { World } from './world.ts';
+import { bareRevision, peerHashOf } from '../../src/server/consensus/peer-transport.ts';
 
 export interface RunResult {
   readonly seed: number;
@@ -142,17 +143,21 @@ function compareNowAndThen(cluster: Cluster): void {
     const members = cluster.live.flatMap((m) => (m.process?.channel === undefined || m.process.server === undefined ? [] : [m.process]));
     const rev = Math.min(...members.map((p) => p.server?.member.kv.currentRev ?? 0));
     const seen = new Map<number, { hash: number; name: string }>();
+    let first: { bare: boolean; name: string } | undefined;
     for (const p of members) {
       world.at(world.now, p, () =>
         p.server?.member.kv.hashByRev(rev, (_error, result) => {
           if (result === undefined || !p.alive) return;
-          const other = seen.get(result.compactRevision);
+          const { name } = p.machine;
           world.mix(result.hash);
-          if (other === undefined) seen.set(result.compactRevision, { hash: result.hash, name: p.machine.name });
+          first ??= { bare: result.bare, name };
+          if (first.bare !== result.bare) world.fail(`at revision ${rev}, one of ${name} and ${first.name} sees keys, the other none`);
+          const { compactRevision } = peerHashOf(result, 0);
+          if (compactRevision === bareRevision) return;
+          const other = seen.get(compactRevision);
+          if (other === undefined) seen.set(compactRevision, { hash: result.hash, name });
           else if (other.hash !== result.hash)
-            world.fail(
-              `at revision ${rev}, compacted to ${result.compactRevision}, ${p.machine.name} and ${other.name} hash to different values`,
-            );
+            world.fail(`at revision ${rev}, compacted to ${compactRevision}, ${name} and ${other.name} hash to different values`);
         }),
       );
     }

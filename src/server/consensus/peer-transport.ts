@@ -1,6 +1,7 @@
 /** What consensus asks of the peer room. A member alone has nobody to talk to: `nullTransport`. */
 import { errors, type Status } from '../../api/status.ts';
 import type { MemberId, Message } from '../../raft/types.ts';
+import type { HashResult } from '../mvcc/types.ts';
 import type { BackendView } from '../storage/backend.ts';
 import type { LeaseInfo, MemberDone } from './facade.ts';
 
@@ -43,8 +44,20 @@ export interface PeerVersion {
 export interface PeerHash {
   readonly hash: number;
   readonly hashRevision: number;
+  /** Hashes are compared where it is the same. `bareRevision` where nothing can be told by the hash. */
   readonly compactRevision: number;
   readonly revision: number;
+}
+
+/**
+ * In the place of a compacted revision: no key is visible at the revision that was asked for, so that the hash depends on whether the member has
+ * applied a compaction there yet. No member is ever compacted to it (−1 is "never"), so a leader, of etcd too, compares such a hash with none.
+ */
+export const bareRevision = -2;
+
+/** What a member tells its peers of a hash. Without a compaction there is only one way to make it. */
+export function peerHashOf({ hash, hashRevision, compactRevision, bare }: HashResult, revision: number): PeerHash {
+  return { hash, hashRevision, compactRevision: bare && compactRevision >= 0 ? bareRevision : compactRevision, revision };
 }
 
 export const nullTransport: PeerTransport = {

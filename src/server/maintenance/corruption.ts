@@ -1,13 +1,16 @@
 /**
  * Do the members hold the same? Asked before serving (gate InitialCorruptCheck), now and then (`--corrupt-check-time`) and after compactions
  * (gate CompactHashCheck), by hashes of revisions (F-10). A member alone has nobody to differ from.
+ *
+ * Where no key is visible, the hash tells which compactions a member has applied, and no more (`bareRevision`): it is compared with none. That
+ * nothing is visible is the same on all members.
  */
 import { AlarmRequest_AlarmAction, AlarmType } from '../../api/gen/etcdserverpb.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { MemberId } from '../../raft/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
-import type { PeerHash, PeerTransport } from '../consensus/peer-transport.ts';
+import { bareRevision, peerHashOf, type PeerHash, type PeerTransport } from '../consensus/peer-transport.ts';
 import { onComplete } from '../consensus/proposals.ts';
 import type { HashResult } from '../mvcc/types.ts';
 import { idText } from '../membership/ids.ts';
@@ -18,6 +21,17 @@ export class CorruptionFound extends Error {
 }
 
 type PeerHashes = ReadonlyMap<MemberId, PeerHash | undefined>;
+
+/** What the hash of a peer is told apart by: its value, or that nothing is visible. Undefined where it cannot be compared with one's own. */
+function comparable(own: HashResult, peer: PeerHash): number | undefined {
+  if (peer.compactRevision === bareRevision) return own.bare ? undefined : bareRevision;
+  return peerHashOf(own, 0).compactRevision === peer.compactRevision ? peer.hash : undefined;
+}
+
+function differs(own: HashResult, peer: PeerHash): boolean {
+  const theirs = comparable(own, peer);
+  return theirs !== undefined && theirs !== own.hash;
+}
 
 export class CorruptionMonitor {
   readonly #member: MemberFacade;
@@ -69,7 +83,7 @@ export class CorruptionMonitor {
           'remote-peer-compact-revision': peer.compactRevision,
           'remote-peer-hash': peer.hash,
         };
-        if (peer.compactRevision === own.compactRevision) {
+        if (differs(own, peer)) {
           mismatches++;
           this.#log.warn('found different hash values from remote peer', fields);
         } else {
@@ -111,7 +125,7 @@ export class CorruptionMonitor {
         this.#log.warn('compact revision from follower must be less than or equal to leader', fields);
         mismatch(id);
       }
-      if (peer.compactRevision === first.compactRevision && peer.hash !== first.hash) {
+      if (differs(first, peer)) {
         this.#log.warn('same compact revision then hashes must match', {
           ...fields,
           'leader-hash': first.hash,
@@ -126,7 +140,7 @@ export class CorruptionMonitor {
   /** The leader compares what compactions hashed, newest first: equal there means equal before. */
   async checkCompactions(): Promise<void> {
     const hashes = [...this.#member.kv.compactionHashes()]
-      .filter((h) => h.hashRevision > this.#checkedRev)
+      .filter((h) => h.hashRevision > this.#checkedRev && peerHashOf(h, 0).compactRevision !== bareRevision)
       .sort((a, b) => b.hashRevision - a.hashRevision);
     let checked = 0;
     for (const hash of hashes) {
@@ -144,7 +158,8 @@ export class CorruptionMonitor {
     const byHash = new Map<number, MemberId[]>([[own.hash, [memberId]]]);
     let answered = 0;
     for (const [id, peer] of peers) {
-      if (peer === undefined || peer.compactRevision !== own.compactRevision) {
+      const value = peer === undefined ? undefined : comparable(own, peer);
+      if (value === undefined) {
         this.#log.warn("Skipped peer's hash", {
           'leader-id': memberId,
           'peer-id': id,
@@ -153,8 +168,8 @@ export class CorruptionMonitor {
         continue;
       }
       answered++;
-      const same = byHash.get(peer.hash);
-      if (same === undefined) byHash.set(peer.hash, [id]);
+      const same = byHash.get(value);
+      if (same === undefined) byHash.set(value, [id]);
       else same.push(id);
     }
     if (byHash.size === 1) {

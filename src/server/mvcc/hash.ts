@@ -8,6 +8,15 @@
  * - a tombstone exactly at the compacted revision is left out (older members delete it, newer ones keep it).
  *
  * Whether the keep set is empty is known only once a row in it is met. Until then two values run side by side, one for each case.
+ *
+ * A compaction hashes what it looks at in the same way, with its own keep set: tombstones exactly at the revision belong to it. So where all keys
+ * are deleted, and the last of them at `rev` itself, a member that has compacted there tells another hash, of the same compacted revision, than one
+ * that has not yet:
+ *
+ *     put a (2) · compact 2 · delete a (3)      HashKV(3), compacted to 2: "key" + row 2 + tombstone 3     (keep set empty: row 2 counts)
+ *     … compact 3                               HashKV(3), compacted to 2: "key" + tombstone 3             (tombstone kept: row 2 is left out)
+ *
+ * etcd's two hashes are the same two (asked of 3.7.1), and clients get them. Members must not compare them: `peerHashOf`.
  */
 import { utf8 } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
@@ -36,6 +45,7 @@ export class KvHasher {
   /** With none left out: the result when the keep set turns out empty. */
   #lax: number;
   #keepSeen = false;
+  #bare = true;
 
   constructor(options: { rev: number; compactRev: number }) {
     this.#rev = options.rev;
@@ -62,11 +72,17 @@ export class KvHasher {
       if (!out) this.#lax = hashRow(this.#lax, row);
       this.#keepSeen = kept;
     }
+    if (kept && !row.tombstone) this.#bare = false;
     if (!out && (!droppable || kept)) this.#strict = hashRow(this.#strict, row);
   }
 
   result(): HashResult {
-    return { hash: this.#keepSeen ? this.#strict : this.#lax, hashRevision: this.#rev, compactRevision: this.#compactRev };
+    return {
+      hash: this.#keepSeen ? this.#strict : this.#lax,
+      hashRevision: this.#rev,
+      compactRevision: this.#compactRev,
+      bare: this.#bare,
+    };
   }
 }
 

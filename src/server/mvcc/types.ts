@@ -51,6 +51,8 @@ export interface HashResult {
   readonly hash: number;
   readonly hashRevision: number;
   readonly compactRevision: number;
+  /** No key is visible at `hashRevision`. The hash depends then on what is compacted beyond `compactRevision` too: see `hash.ts`. */
+  readonly bare: boolean;
 }
 
 export interface MvccStore {

@@ -10,6 +10,7 @@ import { failpoint } from '../../base/failpoint.ts';
 import { humanBytes } from '../../base/human-bytes.ts';
 import type { Message } from '../../raft/types.ts';
 import type { MemberFacade } from '../consensus/facade.ts';
+import { peerHashOf } from '../consensus/peer-transport.ts';
 import { idText } from '../membership/ids.ts';
 import { goJson, memberJson } from '../membership/member-json.ts';
 import { type HttpHandler, type HttpRequest, type HttpResponse, readBody } from '../../wire/http.ts';
@@ -288,14 +289,15 @@ class Routes {
           const what = error?.code === 'future-revision' ? 'is a future revision' : 'has been compacted';
           return text(response, 400, `mvcc: required revision ${what}`, headers);
         }
+        const told = peerHashOf(result, member.kv.currentRev);
         response.head(200, { 'content-type': json, ...headers });
         response.end(
           JSON.stringify({
-            header: { revision: member.kv.currentRev },
-            hash: result.hash,
+            header: { revision: told.revision },
+            hash: told.hash,
             // etcd knows "never compacted" as −1.
-            compact_revision: result.compactRevision,
-            hash_revision: result.hashRevision,
+            compact_revision: told.compactRevision,
+            hash_revision: told.hashRevision,
           }),
         );
       });

@@ -99,6 +99,25 @@ describe.skipIf(etcd === undefined).each(clusters)('%s, %s, %s', (...kinds) => {
     await noAlarms();
   }, 60_000);
 
+  it('alarms nobody when everything is deleted and compacted away', async () => {
+    for (const kind of ['etcd', 'tsetcd'] as const) {
+      await cluster.moveLeader(first(kind));
+      await writes(2);
+      const leader = cluster.client(first(kind));
+      const before = await leader.delete('', { prefix: true });
+      await leader.compact((before.header?.revision ?? 0) - 1, { physical: true });
+      await leader.put('last', 'x');
+      const after = await leader.delete('last');
+      const marker = first(kind).log.length;
+      await leader.compact(after.header?.revision ?? 0, { physical: true });
+      await cluster.converged();
+      for (const check of ['finished compaction hash check', 'finished peer corruption check'])
+        await until(check, () => first(kind).log.slice(marker).includes(check));
+      expect(first(kind).log).not.toContain('hash mismatch');
+    }
+    await noAlarms();
+  }, 60_000);
+
   it('catches up by log and by snapshot, both ways', async () => {
     for (const kind of ['etcd', 'tsetcd'] as const) {
       const behind = first(kind);

@@ -1,15 +1,16 @@
 // Which member is blamed when hashes differ, and that nobody is when nothing can be told.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../src/base/log.ts';
-import type { PeerHash } from '../../../src/server/consensus/peer-transport.ts';
+import { bareRevision, peerHashOf, type PeerHash } from '../../../src/server/consensus/peer-transport.ts';
 import type { MemberFacade } from '../../../src/server/consensus/facade.ts';
 import type { HashResult } from '../../../src/server/mvcc/types.ts';
 import { CorruptionFound, CorruptionMonitor } from '../../../src/server/maintenance/corruption.ts';
 import { RealClock } from '../../../src/host/real-clock.ts';
 
-const own: HashResult = { hash: 7, hashRevision: 100, compactRevision: 50 };
+const some: HashResult = { hash: 7, hashRevision: 100, compactRevision: 50, bare: false };
 const peer = (change: Partial<PeerHash> = {}): PeerHash => ({ hash: 7, hashRevision: 100, compactRevision: 50, revision: 100, ...change });
 
+let own: HashResult;
 let alarms: bigint[];
 let compactions: HashResult[];
 const monitor = (peers: Readonly<Record<string, PeerHash | undefined>>): CorruptionMonitor =>
@@ -32,6 +33,7 @@ const monitor = (peers: Readonly<Record<string, PeerHash | undefined>>): Corrupt
 
 beforeEach(() => {
   alarms = [];
+  own = some;
   compactions = [own];
 });
 
@@ -79,5 +81,43 @@ describe('after compactions', () => {
   it('says nothing of peers that cannot be compared', async () => {
     await monitor({ 2: undefined, 3: peer({ compactRevision: 1, hash: 9 }) }).checkCompactions();
     expect(alarms).toEqual([]);
+  });
+});
+
+describe('where no key is visible', () => {
+  const all = async (m: CorruptionMonitor): Promise<bigint[]> => {
+    await m.checkNow();
+    await m.checkCompactions();
+    return alarms;
+  };
+
+  it('nobody is blamed for a compaction that has been applied here and not there', async () => {
+    own = { ...some, bare: true };
+    compactions = [{ ...own, hash: 6 }];
+    // What an etcd tells that has applied it, one that has not, and one that still removes rows of the compaction before; a member like this one.
+    const peers = { 2: peer({ hash: 6 }), 3: peer({ hash: 7 }), 4: peer({ hash: 8 }), 5: peer({ hash: 6, compactRevision: bareRevision }) };
+    await monitor(peers).checkAtStart();
+    expect(await all(monitor(peers))).toEqual([]);
+  });
+  it('hashes that nothing was compacted before are compared', async () => {
+    own = { ...some, compactRevision: -1, bare: true };
+    compactions = [own];
+    const peers = {
+      2: peer({ compactRevision: -1, hash: 8 }),
+      3: peer({ compactRevision: -1 }),
+      4: peer({ compactRevision: bareRevision }),
+    };
+    await expect(monitor(peers).checkAtStart()).rejects.toThrow(CorruptionFound);
+    expect(await all(monitor(peers))).toEqual([2n, 0n]);
+  });
+  it('a member that sees nothing beside members that see keys is blamed', async () => {
+    const peers = { 2: peer(), 3: peer({ hash: 6, compactRevision: bareRevision }) };
+    await expect(monitor(peers).checkAtStart()).rejects.toThrow(CorruptionFound);
+    expect(await all(monitor(peers))).toEqual([3n, 3n]);
+  });
+  it('peers are told so, unless there was no compaction', () => {
+    expect(peerHashOf(some, 120)).toEqual({ hash: 7, hashRevision: 100, compactRevision: 50, revision: 120 });
+    expect(peerHashOf({ ...some, bare: true }, 100).compactRevision).toBe(bareRevision);
+    expect(peerHashOf({ ...some, bare: true, compactRevision: -1 }, 100).compactRevision).toBe(-1);
   });
 });

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
-import type { WriteTxn } from '../../../src/server/mvcc/types.ts';
+import type { HashResult, WriteTxn } from '../../../src/server/mvcc/types.ts';
 import { bytes, Harness, keyRange } from './harness.ts';
 
 type Put = [key: string, value: string, lease?: number | string];
@@ -41,6 +41,13 @@ function hashKV(h: Harness, rev: number): unknown {
           ? 'compacted'
           : 'future';
   });
+  h.clock.settle(() => answer !== undefined);
+  return answer;
+}
+
+function hashOf(h: Harness, rev: number): HashResult | undefined {
+  let answer: HashResult | undefined;
+  h.store.hashByRev(rev, (_error, result) => (answer = result));
   h.clock.settle(() => answer !== undefined);
   return answer;
 }
@@ -84,4 +91,31 @@ describe.each(recording.scenarios)('$name', ({ steps }) => {
     });
     expect(hashes).toBeGreaterThan(5);
   });
+});
+
+test('where nothing is visible, the hash tells of the compaction there', () => {
+  // What two etcds 3.7.1 answered: the second has compacted at the last tombstone.
+  const answers = [2640072730, 2212977663].map((hash) => ({ hash, compactRevision: 4, hashRevision: 6, bare: true }));
+  const stores = answers.map((answer, i) => {
+    const h = new Harness();
+    for (const [key, value] of [
+      ['a', '1'],
+      ['a', '1'],
+      ['b', '2'],
+    ] as const)
+      h.put(key, value);
+    expect(hashOf(h, 4)).toMatchObject({ bare: false });
+    h.compact(4);
+    expect(hashOf(h, 4)).toMatchObject({ bare: false });
+    for (const key of ['a', 'b']) h.txn((t) => t.deleteRange(keyRange(key)));
+    expect(hashOf(h, 5)).toMatchObject({ bare: false });
+    if (i === 1) h.compact(6);
+    expect(hashOf(h, 6)).toEqual(answer);
+    expect(hashOf(h, 0)).toMatchObject({ bare: true });
+    return h;
+  });
+  for (const h of stores) {
+    h.put('c', '3');
+    expect(hashOf(h, 0)).toMatchObject({ bare: false });
+  }
 });
