@@ -30,3 +30,10 @@ export function failpointThen(name: string, next: (value: string | undefined) =>
   if (controller === undefined) next(undefined);
   else controller.pass(name, next);
 }
+
+/** As `failpointThen`, for paths of promises: resolves once the point is passed. */
+export function failpointPassed(name: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    failpointThen(name, resolve);
+  });
+}

@@ -777,18 +777,19 @@ export class Member implements MemberFacade, ReadyEvents {
     failpoint('applyBeforeOpenSnapshot');
     this.#o.installSnapshot(snapshot, (backend) => {
       this.log.info('applySnapshot: opened snapshot backend');
-      failpoint('applyAfterOpenSnapshot');
-      this.#backend = backend;
-      for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);
-      for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
-      this.#votersChanged();
-      this.log.info('applied snapshot', {
-        'current-snapshot-index': this.loop.snapshotIndex,
-        'current-applied-index': this.loop.applied,
-        'incoming-leader-snapshot-index': index,
-        'incoming-leader-snapshot-term': snapshot.metadata?.term ?? 0,
+      failpointThen('applyAfterOpenSnapshot', () => {
+        this.#backend = backend;
+        for (const m of before) if (cluster.member(m.id) === undefined && m.id !== memberId) transport.removePeer(m.id);
+        for (const m of cluster.members()) if (m.id !== memberId) transport.addPeer(m.id, m.peerUrls);
+        this.#votersChanged();
+        this.log.info('applied snapshot', {
+          'current-snapshot-index': this.loop.snapshotIndex,
+          'current-applied-index': this.loop.applied,
+          'incoming-leader-snapshot-index': index,
+          'incoming-leader-snapshot-term': snapshot.metadata?.term ?? 0,
+        });
+        done();
       });
-      done();
     });
   }
 

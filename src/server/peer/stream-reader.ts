@@ -104,10 +104,18 @@ export class StreamReader {
     // An answer that does not come is a dead link as well.
     this.#watch?.cancel();
     let heardMs = clock.mono();
+    let lookedMs = heardMs;
+    /**
+     * This process stood still for longer than a link may be silent. What waits in the socket is as old: heartbeats among it would speak for a leader
+     * that may be gone by now, and keep this member from voting for another. As etcd's, whose reads time out first.
+     */
+    const stoodStill = (): boolean => clock.mono() - lookedMs > this.#o.readTimeoutMs;
     this.#watch = clock.every(this.#o.readTimeoutMs / 4, () => {
-      if (clock.mono() - heardMs <= this.#o.readTimeoutMs) return;
-      if (!connected) {
-        fail(dialling, 'i/o timeout');
+      const still = stoodStill();
+      lookedMs = clock.mono();
+      if (lookedMs - heardMs <= this.#o.readTimeoutMs) return;
+      if (!connected || still) {
+        fail(connected ? reading : dialling, 'i/o timeout');
         return;
       }
       this.#watch?.cancel();
@@ -146,6 +154,10 @@ export class StreamReader {
       const decoder = decoderOf(kind, { local: own.memberId, remote: peer });
       response.on('data', (chunk: Buffer) => {
         if (over) return;
+        if (drop === undefined && stoodStill()) {
+          fail(reading, 'i/o timeout');
+          return;
+        }
         heardMs = clock.mono();
         this.#o.onReceived(chunk.length);
         try {

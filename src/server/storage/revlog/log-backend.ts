@@ -9,7 +9,7 @@ import { copyBytes, emptyBytes } from '../../../base/bytes.ts';
 import type { Clock, Timer } from '../../../base/clock.ts';
 import type { Disk, DiskOp, DiskThread } from '../../../base/disk.ts';
 import { DiskError } from '../../../base/disk.ts';
-import { failpoint, failpointThen } from '../../../base/failpoint.ts';
+import { failpoint, failpointPassed, failpointThen } from '../../../base/failpoint.ts';
 import { invariant } from '../../../base/invariant.ts';
 import type { Log } from '../../../base/log.ts';
 import type { ConfState } from '../../../raft/types.ts';
@@ -188,6 +188,8 @@ export class LogBackend implements Backend {
   #finalizing = false;
   #rewriting: Promise<void> | undefined;
   #defrag: Promise<void> | undefined;
+  /** Ends the defragmentation for those who wait for it. */
+  #defragOver: () => void = () => undefined;
   readonly #views = new Set<LogView>();
 
   #failed: DiskError | undefined;
@@ -490,7 +492,10 @@ export class LogBackend implements Backend {
   }
 
   defragment(): Promise<void> {
-    this.#defrag ??= this.#defragment().finally(() => {
+    this.#defrag ??= new Promise<void>((resolve, reject) => {
+      this.#defragOver = resolve;
+      this.#defragment().then(resolve, reject);
+    }).finally(() => {
       this.#defrag = undefined;
     });
     return this.#defrag;
@@ -565,6 +570,8 @@ export class LogBackend implements Backend {
   abandon(): void {
     this.#closed = true;
     this.#dispose();
+    // The store that takes its place was written without gaps.
+    this.#defragOver();
   }
 
   #dispose(): void {
@@ -1287,7 +1294,8 @@ export class LogBackend implements Backend {
       const text = failpoint(point);
       if (text !== undefined) throw new Error(text);
     }
-    failpoint('defragBeforeCopy');
+    await failpointPassed('defragBeforeCopy');
+    if (this.#disposed()) return;
     await this.#rewriting?.catch(() => undefined);
     if (this.#log.tail.deadBytes > 0) {
       this.#rollWanted = true;
@@ -1304,7 +1312,8 @@ export class LogBackend implements Backend {
         throw error;
       }
     }
-    failpoint('defragBeforeRename');
+    await failpointPassed('defragBeforeRename');
+    if (this.#disposed()) return;
     this.#size.defragment();
     this.#changed = true;
     await this.#committed();
