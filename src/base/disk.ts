@@ -1,6 +1,6 @@
 /**
  * The disk as a seam. Reads and plain writes are synchronous (a cached page costs a microsecond); whatever may wait for the device goes
- * through a `DiskThread`, so that the event loop never does.
+ * through a `DiskThread`, so that the event loop never does; of a quick device, a brief job may be the exception (`submit`).
  *
  * Durability: bytes are durable after `sync` of the file; names (create, rename, unlink) after `syncDir` of their directory.
  * Errors: a real implementation throws `DiskError` with the errno; nobody retries a failed sync (rule F-1).
@@ -51,7 +51,7 @@ export interface DiskFile {
   truncate(bytes: number): void;
   /** Reserves zero-filled space up to `bytes`, growing the file. */
   allocate(bytes: number): void;
-  /** fdatasync on the calling thread; for start-up and shutdown only. */
+  /** fdatasync on the calling thread; for start-up, shutdown and brief jobs only. */
   sync(): void;
   /** Exclusive kernel lock on this open file (as etcd holds WAL segments); false when another process has it. */
   lock(): boolean;
@@ -76,8 +76,11 @@ export interface DiskThread {
   /**
    * Queues `ops`, run in order after all earlier jobs of this thread. `done` is called on the event loop, in order of submission, with the
    * first error (later ops of that job are not run) and the milliseconds each job's syncs took.
+   *
+   * @param brief  writes of a few kilobytes and syncs, with nothing else to be done meanwhile. While the thread has nothing under way and its
+   *               device is quick, they may be run on the calling thread, which spares two wake-ups; `done` still comes after the caller returned.
    */
-  submit(ops: readonly DiskOp[], done: (error: DiskError | undefined, syncMs: number) => void): void;
+  submit(ops: readonly DiskOp[], done: (error: DiskError | undefined, syncMs: number) => void, brief?: boolean): void;
   /** Jobs submitted and not yet done. */
   readonly pending: number;
   /** Ends the thread after the queued jobs; `done` callbacks of those still come. */

@@ -21,6 +21,17 @@ const stagingBytesMax = 1 << 22;
  */
 const stagingFreeBytesMax = 1 << 22;
 
+/**
+ * Brief jobs are run in place while the thread's last syncs, as many as this, were quick: a wake-up of the thread and one of the loop cost some
+ * 30 µs each, on a quick device as much as the sync itself.
+ */
+const quickSyncsMin = 32;
+/** What counts as quick. */
+export const quickSyncMsDefault = 1;
+/** A sync in place that takes longer held up the loop: from then on this many times as many quick ones are asked for. */
+const heldUpMs = 5;
+const quickSyncsGrowth = 8;
+
 export type JobDone = (error: DiskError | undefined, syncMs: number) => void;
 
 interface Staging {
@@ -49,6 +60,7 @@ export interface ThreadFile extends DiskFile {
 export class SharedDiskThread {
   readonly name: string;
   readonly #skipSyncs: boolean;
+  readonly #quickSyncMs: number;
   readonly #onEnd: () => void;
   readonly #worker: Worker;
   readonly #ring: ring.DiskRing;
@@ -69,11 +81,17 @@ export class SharedDiskThread {
   #submitted = 0;
   #completed = 0;
   #handles = 0;
+  /** Jobs with quick syncs since the last one without. */
+  #quickSyncs = 0;
+  #quickSyncsWanted = quickSyncsMin;
+  /** Jobs run in place whose `done` is yet to come. */
+  #inPlace = 0;
   #broken: DiskError | undefined;
 
-  constructor(options: { readonly name: string; readonly skipSyncs: boolean; readonly onEnd: () => void }) {
+  constructor(options: { readonly name: string; readonly skipSyncs: boolean; readonly quickSyncMs: number; readonly onEnd: () => void }) {
     this.name = options.name;
     this.#skipSyncs = options.skipSyncs;
+    this.#quickSyncMs = options.quickSyncMs;
     this.#onEnd = options.onEnd;
     const memory = new SharedArrayBuffer(ring.ringBytes);
     this.#ring = ring.ringOver(memory);
@@ -98,13 +116,43 @@ export class SharedDiskThread {
     return new Handle(this);
   }
 
-  submit(job: Job): void {
+  submit(job: Job, brief: boolean): void {
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).retainFd();
+    if (brief && this.#quickSyncs >= this.#quickSyncsWanted && this.#pending === 0 && this.#broken === undefined) {
+      this.#runInPlace(job);
+      return;
+    }
     // A process with work under way stays until it is done.
     if (this.#pending === 0) this.#worker.ref();
     if (this.#waiting.length !== 0 || this.#broken !== undefined || !this.#hasRoom(job)) this.#waiting.push(job);
     else this.#start(job);
     if (this.#broken !== undefined) setImmediate(() => this.#failAll());
+  }
+
+  #runInPlace(job: Job): void {
+    let error: DiskError | undefined;
+    let syncMs = 0;
+    for (const op of job.ops) {
+      try {
+        if (op.kind === 'write') op.file.write(op.bytes, op.position);
+        else {
+          invariant(op.kind === 'sync', 'a brief job writes and syncs', { op: op.kind });
+          const start = performance.now();
+          op.file.sync();
+          syncMs += performance.now() - start;
+        }
+      } catch (cause) {
+        if (!(cause instanceof DiskError)) throw cause;
+        error = cause;
+        break;
+      }
+    }
+    if (syncMs > heldUpMs) this.#quickSyncsWanted *= quickSyncsGrowth;
+    this.#inPlace++;
+    process.nextTick(() => {
+      this.#inPlace--;
+      this.#settle(job, error, syncMs);
+    });
   }
 
   /** The last handle's end is the worker's. */
@@ -115,7 +163,7 @@ export class SharedDiskThread {
   }
 
   get #pending(): number {
-    return this.#running.length - this.#runningFrom + this.#waiting.length;
+    return this.#running.length - this.#runningFrom + this.#waiting.length + this.#inPlace;
   }
 
   #end(): void {
@@ -302,6 +350,7 @@ export class SharedDiskThread {
   #settle(job: Job, error: DiskError | undefined, syncMs: number): void {
     for (const staging of job.staged ?? []) if (--staging.jobs === 0 && staging !== this.#staging) this.#freeStaging(staging);
     job.staged = undefined;
+    if (syncMs > 0) this.#quickSyncs = syncMs <= this.#quickSyncMs ? this.#quickSyncs + 1 : 0;
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).releaseFd();
     job.owner.pending--;
     if (this.#pending === 0) {
@@ -337,10 +386,10 @@ class Handle implements DiskThread {
     this.#thread = thread;
   }
 
-  submit(ops: readonly DiskOp[], done: JobDone): void {
+  submit(ops: readonly DiskOp[], done: JobDone, brief = false): void {
     invariant(!this.#closed, 'a job goes to an open thread', { thread: this.#thread.name });
     this.pending++;
-    this.#thread.submit({ ops, done, owner: this, staged: undefined });
+    this.#thread.submit({ ops, done, owner: this, staged: undefined }, brief);
   }
 
   close(): void {

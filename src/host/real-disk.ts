@@ -8,7 +8,7 @@
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { DiskError, type Disk, type DiskFile, type DiskLock, type DiskStat, type DiskThread, type OpenOptions } from '../base/disk.ts';
-import { SharedDiskThread, type ThreadFile } from './disk-thread.ts';
+import { quickSyncMsDefault, SharedDiskThread, type ThreadFile } from './disk-thread.ts';
 
 /** Zeros written at a time when space is reserved. */
 const allocateStepBytes = 1 << 20;
@@ -16,14 +16,18 @@ const allocateStepBytes = 1 << 20;
 export interface RealDiskOptions {
   /** Leave all syncs out (`--unsafe-no-fsync`): a crash of the machine may lose or mix up anything. */
   readonly unsafeNoFsync?: boolean;
+  /** Syncs of at most this many ms let brief jobs be run in place; 0 for never. */
+  readonly quickSyncMs?: number;
 }
 
 export class RealDisk implements Disk {
   readonly #skipSyncs: boolean;
+  readonly #quickSyncMs: number;
   readonly #threads = new Map<string, SharedDiskThread>();
 
   constructor(options: RealDiskOptions = {}) {
     this.#skipSyncs = options.unsafeNoFsync === true;
+    this.#quickSyncMs = options.quickSyncMs ?? quickSyncMsDefault;
   }
 
   mkdir(path: string, mode: number): void {
@@ -103,6 +107,7 @@ export class RealDisk implements Disk {
       const started = new SharedDiskThread({
         name,
         skipSyncs: this.#skipSyncs,
+        quickSyncMs: this.#quickSyncMs,
         onEnd: () => {
           if (this.#threads.get(name) === started) this.#threads.delete(name);
         },

@@ -47,16 +47,20 @@ export class MeteredDisk implements Disk {
   thread(name: string): DiskThread {
     const thread = this.#disk.thread(name);
     return {
-      submit: (ops, done) => {
+      submit: (ops, done, brief) => {
         if (!ops.some((op) => op.kind === 'sync')) {
-          thread.submit(ops, done);
+          thread.submit(ops, done, brief);
           return;
         }
         const start = this.#clock.mono();
-        thread.submit(ops, (error, syncMs) => {
-          this.#synced(this.#clock.mono() - start);
-          done(error, syncMs);
-        });
+        thread.submit(
+          ops,
+          (error, syncMs) => {
+            this.#synced(this.#clock.mono() - start);
+            done(error, syncMs);
+          },
+          brief,
+        );
       },
       get pending() {
         return thread.pending;

@@ -417,7 +417,7 @@ async function build(options: ServerOptions, undo: (() => void | Promise<void>)[
     random,
     log,
     raft,
-    durableLog: durableLog(wal),
+    durableLog: durableLog(wal, raft),
     snapshots: snapshotFiles(snapshotter, metrics, clock, onFatal),
     transport,
     snapshotIndex: state.snapshotIndex,
@@ -812,9 +812,9 @@ export function connectionsFor(descriptors: number): number {
   );
 }
 
-function durableLog(wal: WAL): DurableLog {
+function durableLog(wal: WAL, raft: Pick<RaftMachine, 'isLone'>): DurableLog {
   return {
-    save: (entries, hardState, sync, done) => wal.save(entries, hardState, sync, done),
+    save: (entries, hardState, sync, done) => wal.save(entries, hardState, sync, done, raft.isLone),
     saveSnapshot: ({ metadata }, done) =>
       wal.saveSnapshot({ index: metadata?.index ?? 0, term: metadata?.term ?? 0, confState: metadata?.confState }, done),
     release: (index) => wal.releaseTo(index),

@@ -202,6 +202,47 @@ describe('threads', () => {
     expect(await exited(child('exit', join(top, 'exit')))).toBe(7);
   });
 
+  test.each([
+    { device: 'a quick', quickSyncMs: Infinity, inPlace: true },
+    { device: 'a slow', quickSyncMs: 0, inPlace: false },
+  ])('brief jobs on $device device', async ({ quickSyncMs, inPlace }) => {
+    const disk = new RealDisk({ quickSyncMs });
+    const file = disk.open(`${top}/brief-${inPlace}`, { write: true, create: true });
+    const thread = disk.thread('brief');
+    const order: number[] = [];
+    const write = (n: number, brief: boolean): Promise<DiskError | undefined> =>
+      new Promise((resolve) =>
+        thread.submit(
+          [
+            { kind: 'write', file, bytes: Buffer.from([n]), position: n },
+            { kind: 'sync', file },
+          ],
+          (error) => {
+            order.push(n);
+            resolve(error);
+          },
+          brief,
+        ),
+      );
+    for (let n = 0; n < 32; n++) await write(n, false);
+    const jobs = [write(32, true)];
+    if (inPlace) expect(file.size()).toBe(33);
+    expect([order.length, thread.pending]).toEqual([32, 1]);
+    // Behind one that is under way it has to wait.
+    jobs.push(write(33, false), write(34, true));
+    expect(await Promise.all(jobs)).toEqual([undefined, undefined, undefined]);
+    expect(order).toEqual(Array.from({ length: 35 }, (_, n) => n));
+    expect([file.size(), thread.pending]).toEqual([35, 0]);
+    const closed = disk.open(`${top}/brief-${inPlace}`, { write: false });
+    const failed = await new Promise<DiskError | undefined>((resolve) =>
+      thread.submit([{ kind: 'write', file: closed, bytes: Buffer.from('x'), position: 0 }], resolve, true),
+    );
+    expect(failed?.code).toBe('EBADF');
+    closed.close();
+    thread.close();
+    file.close();
+  });
+
   test('a large log file is written through a thread while private bytes are reused', async () => {
     const disk = new RealDisk();
     const thread = disk.thread('reuse');

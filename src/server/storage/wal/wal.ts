@@ -32,6 +32,8 @@ import { SpareMaker } from './spare.ts';
 const batchBytesInitial = 1 << 16;
 /** Unsynced hard states kept back before they are written anyway. */
 const unsyncedBytesMax = 1 << 16;
+/** Batches up to this are brief jobs of the disk thread: a few small entries. */
+const briefBytesMax = 2048;
 /** A sync that takes longer is warned of. */
 const slowSyncMs = 1000;
 
@@ -92,6 +94,8 @@ export class WAL {
   /** Callbacks of saves that waited for nothing: run in a turn of their own, and before those of later saves. */
   #deferred: Done[] = [];
   #inFlight = false;
+  /** Of the last save. */
+  #alone = false;
   #submittedAtMs = 0;
   #state: HardState;
   #lastIndex: number;
@@ -260,10 +264,12 @@ export class WAL {
    * @param mustSync  whether `done` waits for the disk. Entries, a new term or a new vote are synced in any case; a commit index alone is
    *                  kept back and written with what comes next, as it may be lost.
    * @param done      called once, in the order of the saves, never before `save` returns. Not called when the disk failed or after `close`.
+   * @param alone     nothing is done elsewhere while this is written: a member without others.
    * Order: nothing that acknowledges these entries may leave this member before `done` (rule D-1).
    */
-  save(entries: readonly Entry[], state: HardState | undefined, mustSync: boolean, done: Done): void {
+  save(entries: readonly Entry[], state: HardState | undefined, mustSync: boolean, done: Done, alone = false): void {
     if (this.#failed || this.#closed) return;
+    this.#alone = alone;
     const batch = this.#filling;
     let sync = mustSync;
     if (entries.length !== 0) {
@@ -392,9 +398,10 @@ export class WAL {
     if (this.#position >= this.#segmentBytes) {
       if (!this.#addCut(ops, segment)) return;
     } else if (mustSync) ops.push({ kind: 'sync', file: segment.file });
+    const brief = this.#alone && writer.length <= briefBytesMax && ops.length <= 2;
     const run = (): void => {
       this.#submittedAtMs = this.#options.clock.mono();
-      this.#thread.submit(ops, this.#written);
+      this.#thread.submit(ops, this.#written, brief);
     };
     if (ops.length > 1) failpointThen('walBeforeSync', run);
     else run();
