@@ -29,8 +29,8 @@ const cache = join(top, '.cache/reference');
 const module = join(cache, 'etcd-tests');
 export const suites = ['e2e', 'common'];
 
-/** What does not have to pass, and why. */
-export const exceptions = new Map([
+/** What does not have to pass, and why; of a pair, only what the pattern names. */
+const exceptions = new Map([
   [
     'TestEtcdHealthyWithTinySnapshotCatchupEntries',
     'starts etcdctl 1000 times in 30 s; a Node program needs some 50 ms of CPU to start, so this takes more than two processors',
@@ -39,8 +39,24 @@ export const exceptions = new Map([
     'TestHTTPLivezReadyzHandler',
     'its case "corrupt" kills a member and changes its database as a bbolt file; the store of a member that did not stop in order is a directory',
   ],
+  [
+    'TestFailoverOnDefrag',
+    [
+      /^defrag_blocks_one-third_of_requests/,
+      'expects a quarter of all requests to fail while a member defragments; here none does: it serves meanwhile',
+    ],
+  ],
   ['TestEtcdPeerLocalAddr', 'asks the network for the address of this machine; fails without a route to the outside, with etcd too'],
 ]);
+
+/** Why a test did not have to pass, if what failed of it is no more than expected. */
+function excuse(name, output) {
+  const exception = exceptions.get(name);
+  if (!Array.isArray(exception)) return exception;
+  const [expected, reason] = exception;
+  const parts = [...output.matchAll(/^ +--- FAIL: [^/ ]+\/(\S+)/gm)].map((m) => m[1]);
+  return parts.length > 0 && parts.every((p) => expected.test(p)) ? reason : undefined;
+}
 
 const binaryOf = (suite) => join(cache, `etcd-tests-${suite}.test`);
 
@@ -148,7 +164,7 @@ async function main() {
   try {
     for (const { suite, name } of all) {
       const r = await runTest({ suite, name, bin, timeoutSeconds: Number(values.timeout) });
-      const reason = r.outcome === 'fail' ? exceptions.get(name) : undefined;
+      const reason = r.outcome === 'fail' ? excuse(name, r.output) : undefined;
       count[reason === undefined ? r.outcome : 'excepted']++;
       console.log(
         `${reason === undefined ? r.outcome : 'excepted'} ${suite} ${name} ${r.seconds.toFixed(1)} s${reason === undefined ? '' : ` (${reason})`}`,

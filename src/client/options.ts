@@ -21,6 +21,7 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Applied to unary calls without a timeout of their own; default none. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Between pings while calls are open; no less than 10 s, whatever is given: servers close connections that are pinged too often. Default 0: none. */
   readonly keepaliveMs?: number | undefined;
   readonly keepaliveTimeoutMs?: number | undefined;
   /** Pings also while no call is open. */

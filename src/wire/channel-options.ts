@@ -26,7 +26,7 @@ export interface ChannelOptions {
   readonly tls: ChannelTls | undefined;
   /** Longest wait for a first connection. */
   readonly connectTimeoutMs: number;
-  /** Milliseconds between pings while calls are open; 0 = no pings. */
+  /** Milliseconds between pings while calls are open, no less than 10 s; 0 = no pings. */
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
   /** Pings also while no call is open. */
@@ -35,6 +35,22 @@ export interface ChannelOptions {
   readonly failFast?: boolean | undefined;
   readonly sendBytesMax: number;
   readonly receiveBytesMax: number;
+}
+
+/**
+ * Least time between pings, whatever a caller asks for: grpc-go's, and so etcdctl's with its `--keepalive-time=2s`. A server closes the connection of
+ * a client that pings more often than it allows (every 5 s, with etcd) while a call is quiet: a watch, a lock, a long defragmentation.
+ */
+const keepaliveMinMs = 10_000;
+/** Most that a timer of Node takes. */
+const timerMsMax = 2 ** 31 - 1;
+
+export function pingPeriodMs(askedMs: number): number {
+  return Math.min(Math.max(askedMs, keepaliveMinMs), timerMsMax);
+}
+
+export function pingTimeoutMs(askedMs: number): number {
+  return Math.min(askedMs, timerMsMax);
 }
 
 /** `host` and `port` of a target that is not a unix socket; IPv6 in brackets or not. */

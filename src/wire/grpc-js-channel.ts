@@ -22,6 +22,8 @@ import {
   closedStatus,
   deadlineStatus,
   hostPort,
+  pingPeriodMs,
+  pingTimeoutMs,
   receiveTooLarge,
   sendTooLarge,
   undecodable,
@@ -67,8 +69,8 @@ class GrpcJsChannel implements Channel {
       ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
       ...(options.keepaliveMs > 0
         ? {
-            'grpc.keepalive_time_ms': options.keepaliveMs,
-            'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+            'grpc.keepalive_time_ms': pingPeriodMs(options.keepaliveMs),
+            'grpc.keepalive_timeout_ms': pingTimeoutMs(options.keepaliveTimeoutMs),
             'grpc.keepalive_permit_without_calls': 0,
           }
         : {}),

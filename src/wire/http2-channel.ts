@@ -23,6 +23,8 @@ import {
   closedStatus,
   deadlineStatus,
   hostPort,
+  pingPeriodMs,
+  pingTimeoutMs,
   receiveTooLarge,
   sendTooLarge,
   undecodable,
@@ -60,11 +62,13 @@ class Http2Channel implements Channel {
   #tlsContext: ConnectionOptions['secureContext'];
   /** Why the last attempt to connect failed; undefined once one succeeded. */
   #fault: unknown;
+  #pingMs: number;
 
   constructor(target: ChannelTarget, options: ChannelOptions) {
     this.endpoint = target.text;
     this.#target = target;
     this.#options = options;
+    this.#pingMs = options.keepaliveMs;
   }
 
   get ready(): boolean {
@@ -221,7 +225,10 @@ class Http2Channel implements Channel {
       });
       session.on('error', lost);
       session.on('close', () => lost(new Error('connection closed')));
-      session.on('goaway', () => {
+      session.on('goaway', (code, _last, data) => {
+        // As grpc-go: half as often on the next connection.
+        if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM && data?.toString('latin1') === 'too_many_pings')
+          this.#pingMs = 2 * pingPeriodMs(this.#pingMs);
         if (this.#session === session) this.#session = undefined;
       });
       session.once('remoteSettings', () => {
@@ -233,7 +240,11 @@ class Http2Channel implements Channel {
         else {
           this.#session = session;
           if (this.#options.keepaliveMs > 0)
-            keepAlive(session, this.#options, () => this.#options.keepaliveWithoutCalls === true || this.#open.size > 0);
+            keepAlive(
+              session,
+              { everyMs: pingPeriodMs(this.#pingMs), timeoutMs: pingTimeoutMs(this.#options.keepaliveTimeoutMs) },
+              () => this.#options.keepaliveWithoutCalls === true || this.#open.size > 0,
+            );
         }
         resolve(session);
       });
@@ -262,15 +273,16 @@ class Http2Channel implements Channel {
 }
 
 /** Pings while calls are open; a connection that does not answer in time is given up. */
-function keepAlive(session: ClientHttp2Session, options: ChannelOptions, busy: () => boolean): void {
+function keepAlive(
+  session: ClientHttp2Session,
+  { everyMs, timeoutMs }: { readonly everyMs: number; readonly timeoutMs: number },
+  busy: () => boolean,
+): void {
   const timer = setInterval(() => {
     if (!busy() || session.destroyed) return;
-    const timeout = setTimeout(
-      () => session.destroy(new Error('keepalive ping failed to receive ACK within timeout')),
-      options.keepaliveTimeoutMs,
-    );
+    const timeout = setTimeout(() => session.destroy(new Error('keepalive ping failed to receive ACK within timeout')), timeoutMs);
     session.ping(() => clearTimeout(timeout));
-  }, options.keepaliveMs);
+  }, everyMs);
   timer.unref();
   session.on('close', () => clearInterval(timer));
 }

@@ -85,6 +85,26 @@ describe('a member with GOFAIL_HTTP', () => {
     await clear('defragdbFail');
   });
 
+  it('holds up a defragmentation and nothing else, while clients that ask for many pings wait for it', async () => {
+    await set('defragBeforeCopy', 'sleep(4000)');
+    const before = await count('defragBeforeCopy');
+    const defrag = run(process.execPath, [
+      program,
+      'defrag',
+      `--endpoints=${member.endpoint}`,
+      '--keepalive-time=100ms',
+      '--command-timeout=60s',
+    ]);
+    await until('the defragmentation to sleep', async () => (await count('defragBeforeCopy')) > before);
+    let over = false;
+    void defrag.then(() => (over = true));
+    await client.put('k', 'v');
+    expect((await client.get('k')).kvs).toHaveLength(1);
+    expect(over).toBe(false);
+    expect(await defrag).toMatchObject({ code: 0, stderr: '' });
+    await clear('defragBeforeCopy');
+  });
+
   it('reaches the points of leases', async () => {
     const { ID } = await client.grantLease(100);
     await set('beforeLookupWhenLeaseTimeToLive', 'sleep(100)');
