@@ -22,14 +22,14 @@ const stagingBytesMax = 1 << 22;
 const stagingFreeBytesMax = 1 << 22;
 
 /**
- * Brief jobs are run in place while the thread's last syncs, as many as this, were quick: a wake-up of the thread and one of the loop cost some
- * 30 µs each, on a quick device as much as the sync itself.
+ * Brief jobs are run in place while a sync takes no longer than this on average, ms: a wake-up of the thread and one of the loop cost some 30 µs
+ * each, on a quick device as much as the sync itself.
  */
+export const quickSyncMsDefault = 0.5;
+/** Jobs that the average looks back on, and that must have passed since a sync that would hold up the loop. */
 const quickSyncsMin = 32;
-/** What counts as quick. */
-export const quickSyncMsDefault = 1;
-/** A sync in place that takes longer held up the loop: from then on this many times as many quick ones are asked for. */
 const heldUpMs = 5;
+/** Each sync in place that did hold it up makes them so many times as many. */
 const quickSyncsGrowth = 8;
 
 export type JobDone = (error: DiskError | undefined, syncMs: number) => void;
@@ -81,7 +81,9 @@ export class SharedDiskThread {
   #submitted = 0;
   #completed = 0;
   #handles = 0;
-  /** Jobs with quick syncs since the last one without. */
+  /** Average of what a job's syncs take, ms. */
+  #syncMs = 0;
+  /** Jobs with syncs since one that took longer than `heldUpMs`. */
   #quickSyncs = 0;
   #quickSyncsWanted = quickSyncsMin;
   /** Jobs run in place whose `done` is yet to come. */
@@ -118,7 +120,7 @@ export class SharedDiskThread {
 
   submit(job: Job, brief: boolean): void {
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).retainFd();
-    if (brief && this.#quickSyncs >= this.#quickSyncsWanted && this.#pending === 0 && this.#broken === undefined) {
+    if (brief && this.#isQuick && this.#pending === 0 && this.#broken === undefined) {
       this.#runInPlace(job);
       return;
     }
@@ -127,6 +129,15 @@ export class SharedDiskThread {
     if (this.#waiting.length !== 0 || this.#broken !== undefined || !this.#hasRoom(job)) this.#waiting.push(job);
     else this.#start(job);
     if (this.#broken !== undefined) setImmediate(() => this.#failAll());
+  }
+
+  get #isQuick(): boolean {
+    return this.#quickSyncs >= this.#quickSyncsWanted && this.#syncMs <= this.#quickSyncMs;
+  }
+
+  #noteSync(ms: number): void {
+    this.#syncMs += (ms - this.#syncMs) / quickSyncsMin;
+    this.#quickSyncs = ms > heldUpMs ? 0 : this.#quickSyncs + 1;
   }
 
   #runInPlace(job: Job): void {
@@ -350,7 +361,7 @@ export class SharedDiskThread {
   #settle(job: Job, error: DiskError | undefined, syncMs: number): void {
     for (const staging of job.staged ?? []) if (--staging.jobs === 0 && staging !== this.#staging) this.#freeStaging(staging);
     job.staged = undefined;
-    if (syncMs > 0) this.#quickSyncs = syncMs <= this.#quickSyncMs ? this.#quickSyncs + 1 : 0;
+    if (syncMs > 0) this.#noteSync(syncMs);
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).releaseFd();
     job.owner.pending--;
     if (this.#pending === 0) {

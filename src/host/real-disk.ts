@@ -16,7 +16,7 @@ const allocateStepBytes = 1 << 20;
 export interface RealDiskOptions {
   /** Leave all syncs out (`--unsafe-no-fsync`): a crash of the machine may lose or mix up anything. */
   readonly unsafeNoFsync?: boolean;
-  /** Syncs of at most this many ms let brief jobs be run in place; 0 for never. */
+  /** Brief jobs are run in place while a sync takes at most so many ms on average; 0 for never. */
   readonly quickSyncMs?: number;
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Writer } from '../../api/proto-io.ts';
+import type { Timer } from '../../base/clock.ts';
 import type { Lane, PeerInfo } from '../call.ts';
 import type { HttpHandler } from '../http.ts';
 import { KeepalivePolicy } from '../keepalive.ts';
@@ -67,6 +68,11 @@ const lingerMs = 1_000;
 const lingerBytesMax = 65_536;
 /** A connection whose bytes took longer than this to go through, in ms, is read again only when the others had their turn: up to 32 reads come in a row. */
 const chunkMsMax = 1;
+/**
+ * A ping that comes behind an answer of ours measures the line (gRPC's clients send one behind each), and the next request is about to follow. Its
+ * acknowledgement waits so long, in ms, for something to travel with: on its own it would cost both ends a wake-up in the middle of that request.
+ */
+const pingHeldMs = 1;
 /** Smallest DATA frame, in bytes, that may bring a part of a message without counting as a frame that brings nothing forward. */
 const fragmentBytesMin = 8;
 /** A header list over the limit counts as so many resets. */
@@ -299,6 +305,7 @@ export class Connection implements Lane {
   #lost(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#pingTimer?.cancel();
     if (!this.#socket.destroyed) this.#socket.destroy();
     this.#abortStreams();
     this.#chunks = [];
@@ -777,8 +784,17 @@ export class Connection implements Lane {
     if (!this.#keepalive.pingReceived(this.nowMs, this.#streams.size > 0)) {
       throw new H2Error(ErrorCode.enhanceYourCalm, 'too_many_pings');
     }
-    writePing(this.out(), b.subarray(start, end), true);
+    if (this.#answered && this.#heldPing === undefined) {
+      this.#answered = false;
+      this.#heldPing = Buffer.from(b.subarray(start, end));
+      this.#pingTimer ??= this.host.grpc.clock.after(pingHeldMs, this.#releasePing);
+    } else writePing(this.out(), b.subarray(start, end), true);
   }
+
+  readonly #releasePing = (): void => {
+    this.#pingTimer = undefined;
+    if (this.#heldPing !== undefined && !this.#gone) this.out();
+  };
 
   #finishDrain(): void {
     this.#goawayLast = this.#lastStreamId;
@@ -880,6 +896,7 @@ export class Connection implements Lane {
 
   /** HEADERS or DATA leave: pings of the peer around them are no abuse. */
   sent(): void {
+    this.#answered = true;
     this.#keepalive.sent();
   }
 
@@ -1015,6 +1032,11 @@ export class Connection implements Lane {
   }
 
   readonly #drained: NativeStream[] = [];
+  /** HEADERS or DATA left since the last ping that was held. */
+  #answered = false;
+  /** Payload of a ping that is yet to be acknowledged. */
+  #heldPing: Buffer | undefined;
+  #pingTimer: Timer | undefined;
 
   /** Writes what this turn has gathered. */
   flush(): void {
@@ -1046,6 +1068,10 @@ export class Connection implements Lane {
   #write(): void {
     const w = this.#writer;
     if (w === undefined) return;
+    if (this.#heldPing !== undefined) {
+      writePing(w, this.#heldPing, true);
+      this.#heldPing = undefined;
+    }
     const socket = this.#socket;
     this.#writer = undefined;
     if (this.#chunks.length === 0) {

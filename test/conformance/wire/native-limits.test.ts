@@ -442,6 +442,44 @@ describe('native connection', () => {
     expect(goaway(socket.take())).toBeUndefined();
   });
 
+  it('acknowledges a ping behind an answer with what comes next, or in a millisecond', async () => {
+    const ping = (text: string): Buffer => frame(PING, 0, 0, Buffer.from(text));
+    const acknowledged = (): string[] =>
+      socket
+        .take()
+        .filter((f) => f.type === PING && f.flags === 1)
+        .map((f) => f.payload.toString());
+    send(call(1, 'abc'));
+    send(ping('behind 1'));
+    send(call(3, 'abc'));
+    expect(acknowledged()).toEqual(['behind 1']);
+    send(ping('behind 3'));
+    expect(acknowledged()).toEqual([]);
+    clock.advance(1);
+    await tick();
+    expect(acknowledged()).toEqual(['behind 3']);
+    // One that nothing was sent before, and a second one, are answered at once.
+    send(ping('in quiet'));
+    expect(acknowledged()).toEqual(['in quiet']);
+    send(call(5, 'abc'), ping('together'));
+    expect(acknowledged()).toEqual(['together']);
+    send(call(7, 'abc'));
+    socket.take();
+    send(ping('a first.'));
+    expect(acknowledged()).toEqual([]);
+    send(ping('a second'));
+    expect(acknowledged()).toEqual(['a second', 'a first.']);
+    // The line may go meanwhile.
+    send(call(9, 'abc'));
+    socket.take();
+    clock.advance(1);
+    const timers = clock.timers.size;
+    send(ping('lost ...'));
+    expect(clock.timers.size).toBe(timers + 1);
+    socket.destroy();
+    expect(clock.timers.size).toBeLessThanOrEqual(timers);
+  });
+
   it('S-073: pings a silent client and gives it up', async () => {
     send(call(1, 'hang:k'));
     socket.take();
