@@ -28,7 +28,7 @@ const stagingFreeBytesMax = 1 << 22;
 export const quickSyncMsDefault = 0.5;
 /** Jobs that the average looks back on, and that must have passed since a sync that would hold up the loop. */
 const quickSyncsMin = 32;
-const heldUpMs = 5;
+const heldUpMsMin = 5;
 /** Each sync in place that did hold it up makes them so many times as many. */
 const quickSyncsGrowth = 8;
 
@@ -61,6 +61,7 @@ export class SharedDiskThread {
   readonly name: string;
   readonly #skipSyncs: boolean;
   readonly #quickSyncMs: number;
+  readonly #heldUpMs: number;
   readonly #onEnd: () => void;
   readonly #worker: Worker;
   readonly #ring: ring.DiskRing;
@@ -83,7 +84,7 @@ export class SharedDiskThread {
   #handles = 0;
   /** Average of what a job's syncs take, ms. */
   #syncMs = 0;
-  /** Jobs with syncs since one that took longer than `heldUpMs`. */
+  /** Jobs with syncs since one that took longer than `#heldUpMs`. */
   #quickSyncs = 0;
   #quickSyncsWanted = quickSyncsMin;
   /** Jobs run in place whose `done` is yet to come. */
@@ -94,6 +95,7 @@ export class SharedDiskThread {
     this.name = options.name;
     this.#skipSyncs = options.skipSyncs;
     this.#quickSyncMs = options.quickSyncMs;
+    this.#heldUpMs = Math.max(heldUpMsMin, options.quickSyncMs);
     this.#onEnd = options.onEnd;
     const memory = new SharedArrayBuffer(ring.ringBytes);
     this.#ring = ring.ringOver(memory);
@@ -137,7 +139,7 @@ export class SharedDiskThread {
 
   #noteSync(ms: number): void {
     this.#syncMs += (ms - this.#syncMs) / quickSyncsMin;
-    this.#quickSyncs = ms > heldUpMs ? 0 : this.#quickSyncs + 1;
+    this.#quickSyncs = ms > this.#heldUpMs ? 0 : this.#quickSyncs + 1;
   }
 
   #runInPlace(job: Job): void {
@@ -158,7 +160,7 @@ export class SharedDiskThread {
         break;
       }
     }
-    if (syncMs > heldUpMs) this.#quickSyncsWanted *= quickSyncsGrowth;
+    if (syncMs > this.#heldUpMs) this.#quickSyncsWanted *= quickSyncsGrowth;
     this.#inPlace++;
     process.nextTick(() => {
       this.#inPlace--;
