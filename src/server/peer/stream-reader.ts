@@ -106,8 +106,9 @@ export class StreamReader {
     let heardMs = clock.mono();
     let lookedMs = heardMs;
     /**
-     * This process stood still for longer than a link may be silent. What waits in the socket is as old: heartbeats among it would speak for a leader
-     * that may be gone by now, and keep this member from voting for another. As etcd's, whose reads time out first.
+     * This process stood still for longer than a link may be silent: the peer has given this link up as well by now. What waits in it is as old, and may
+     * be of a leader that is gone. In etcd it is read, but posts of the new term mostly come first, and the rest is ignored for its lower term (its
+     * TestIssue20271 waits for that); here the stream always came first. What is dropped is sent again: the peer's log still has it, or a snapshot.
      */
     const stoodStill = (): boolean => clock.mono() - lookedMs > this.#o.readTimeoutMs;
     this.#watch = clock.every(this.#o.readTimeoutMs / 4, () => {
