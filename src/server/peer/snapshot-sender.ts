@@ -70,9 +70,9 @@ export function sendSnapshot(
     response.on('error', (error) => finish(error, undefined));
     response.on('end', () => finish(undefined, { status, text }));
   });
-  const write = (piece: Uint8Array): Promise<void> => {
+  const write = (piece: Uint8Array, written?: () => void): Promise<void> => {
     bytes += piece.length;
-    if (req.write(piece)) {
+    if (req.write(piece, written)) {
       movedMs = clock.mono();
       return Promise.resolve();
     }
@@ -98,7 +98,8 @@ export function sendSnapshot(
       movedMs = clock.mono();
       const piece = over ? undefined : await snapshot.next();
       if (over || piece === undefined) break;
-      await write(piece);
+      // Taken back when the system has it, or the connection is gone.
+      await write(piece, () => snapshot.giveBack(piece));
     }
     if (!over) req.end();
   };

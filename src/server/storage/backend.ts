@@ -57,10 +57,19 @@ export interface Row extends Revision {
   readonly value: Uint8Array;
 }
 
+/** What a row takes. */
+export interface RowSize {
+  tombstone: boolean;
+  /** Of the value. */
+  bytes: number;
+}
+
 /** Walks rows in revision order, in slices that the caller paces. Segments in use are kept until `close`. */
 export interface RowScan {
   /** The next row, or undefined at the end. Reads ahead in blocks; a corrupt row throws `CorruptError`. */
   next(): Row | undefined;
+  /** Steps over the next row and tells what it takes; false at the end. Its checksum is not looked at: who measures reads the rows later. */
+  measure?(into: RowSize): boolean;
   close(): void;
 }
 
@@ -146,8 +155,8 @@ export interface BackendView {
   readonly consistentIndex: number;
   readonly consistentTerm: number;
   readonly confState: ConfState | undefined;
-  /** Rows as of the view. */
-  rows(): RowScan;
+  /** Rows as of the view. With `lent`, a row's value is valid until the next call only, so that a walk over many leaves nothing behind. */
+  rows(options?: { readonly lent?: boolean }): RowScan;
   readonly rowCount: number;
   /** Including the meta keys consistent_index, term and confState in etcd's encoding. Sorted by key. */
   entries(bucket: BucketName): [Uint8Array, Uint8Array][];

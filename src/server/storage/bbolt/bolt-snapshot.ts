@@ -5,19 +5,22 @@
 import { emptyBytes, utf8 } from '../../../base/bytes.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { invariant } from '../../../base/invariant.ts';
-import { bucketNames, type BackendView, type BucketName, type RowScan } from '../backend.ts';
+import { bucketNames, type BackendView, type BucketName, type RowScan, type RowSize } from '../backend.ts';
 import { bucketLeafFlag, encodeMetaPage, pageBytes, writeU64 } from './format.ts';
 import { revisionKeyBytes, tombstoneKeyBytes, writeRevisionKey } from './revision-key.ts';
 import { TreeWriter, type BucketRoot, type PageOut } from './tree-writer.ts';
 
 /**
- * Time that one slice of the work takes on the event loop: as much as everything else took since the last one, so that requests under way are
- * at most twice as slow, within these bounds.
+ * Time that one slice of the work takes on the event loop: this share of what everything else took since the last one, so that requests under way are
+ * at most half as slow again, within these bounds.
  */
+const sliceShare = 0.5;
 const sliceMinMs = 0.25;
 const sliceMaxMs = 2;
 /** Bytes of entries between two looks at the clock: some 0.05 ms of work. */
 const bytesPerClockLook = 16 * 1024;
+/** Rows that are only counted between two looks at the clock: as much, or a read of a block. */
+const rowsPerClockLook = 128;
 /** Entries of a small bucket fetched at once. */
 const entriesBytesMax = 8 * 1024;
 /** What an entry costs beside its bytes, so that small ones are counted too. */
@@ -26,6 +29,8 @@ const entryCostBytes = 512;
 const pieceBytes = 64 * 1024;
 /** Pieces ready and not taken at which a slice ends early. */
 const readyBytesMax = 512 * 1024;
+/** Pieces given back that are kept for the next ones: memory outside of the heap that is only dropped makes the collector run ever again. */
+const sparePiecesMax = 8;
 /** Transaction ids of the two meta pages, counted from a given one. bbolt takes the higher one. */
 const txids = [2n, 1n] as const;
 
@@ -75,7 +80,7 @@ export class BoltSnapshot {
     return (await this.#layout).pages * pageBytes;
   }
 
-  /** The next piece, whole pages; undefined at the end. Owned by the caller. @throws SnapshotClosedError, CorruptError */
+  /** The next piece, whole pages; undefined at the end. Owned by the caller, who may give it back. @throws SnapshotClosedError, CorruptError */
   async next(): Promise<Uint8Array | undefined> {
     this.#layout ??= this.#plan();
     const layout = await this.#layout;
@@ -107,6 +112,11 @@ export class BoltSnapshot {
     return piece;
   }
 
+  /** Takes back a piece that nobody reads any more. */
+  giveBack(piece: Uint8Array): void {
+    this.#out?.giveBack(piece);
+  }
+
   /** Gives the view back. Further calls fail. */
   close(): void {
     if (this.#closed) return;
@@ -128,7 +138,7 @@ export class BoltSnapshot {
   /** Runs one slice. @returns what the work came to when it is at its end. */
   #step(work: Generator<void, Layout>, enough: () => boolean): Layout | undefined {
     const start = this.#clock.mono();
-    const until = start + Math.min(sliceMaxMs, Math.max(sliceMinMs, start - this.#lastSliceEnd));
+    const until = start + Math.min(sliceMaxMs, Math.max(sliceMinMs, (start - this.#lastSliceEnd) * sliceShare));
     let now: number;
     do {
       const r = work.next();
@@ -150,7 +160,7 @@ export class BoltSnapshot {
     const roots: [string, BucketRoot][] = [];
     for (const bucket of [...bucketNames, 'key' as const].sort()) {
       const tree = new TreeWriter(out, { copying });
-      if (bucket === 'key') yield* this.#addRows(tree);
+      if (bucket === 'key') yield* copying ? this.#addRows(tree) : this.#countRows(tree);
       else yield* this.#addEntries(tree, bucket);
       roots.push([bucket, tree.finish(true)]);
       yield;
@@ -187,7 +197,7 @@ export class BoltSnapshot {
   }
 
   *#addRows(tree: TreeWriter): Generator<void> {
-    const rows = (this.#scan = this.#view.rows());
+    const rows = (this.#scan = this.#view.rows({ lent: true }));
     const key = Buffer.alloc(tombstoneKeyBytes);
     let spent = 0;
     for (let row = rows.next(); row !== undefined; row = rows.next()) {
@@ -201,6 +211,29 @@ export class BoltSnapshot {
     rows.close();
     this.#scan = undefined;
   }
+
+  *#countRows(tree: TreeWriter): Generator<void> {
+    const rows = (this.#scan = this.#view.rows({ lent: true }));
+    const size: RowSize = { tombstone: false, bytes: 0 };
+    let spent = 0;
+    while (measure(rows, size)) {
+      tree.count(size.tombstone ? tombstoneKeyBytes : revisionKeyBytes, size.bytes);
+      if (++spent < rowsPerClockLook) continue;
+      spent = 0;
+      yield;
+    }
+    rows.close();
+    this.#scan = undefined;
+  }
+}
+
+function measure(rows: RowScan, into: RowSize): boolean {
+  if (rows.measure !== undefined) return rows.measure(into);
+  const row = rows.next();
+  if (row === undefined) return false;
+  into.tombstone = row.tombstone;
+  into.bytes = row.value.length;
+  return true;
 }
 
 function bucketHeader(page: number): Buffer {
@@ -231,6 +264,7 @@ class PieceOut implements PageOut {
   #next = 0;
   #piece: Buffer = Buffer.from(emptyBytes);
   #used = 0;
+  readonly #spare: ArrayBuffer[] = [];
 
   take(pages: number): number {
     const id = this.#next;
@@ -242,7 +276,8 @@ class PieceOut implements PageOut {
     const bytes = pages * pageBytes;
     if (this.#used + bytes > this.#piece.length) {
       this.end();
-      this.#piece = Buffer.allocUnsafeSlow(Math.max(pieceBytes, bytes));
+      const spare = bytes <= pieceBytes ? this.#spare.pop() : undefined;
+      this.#piece = spare === undefined ? Buffer.allocUnsafeSlow(Math.max(pieceBytes, bytes)) : Buffer.from(spare);
     }
     const at = this.#used;
     this.#used += bytes;
@@ -256,6 +291,11 @@ class PieceOut implements PageOut {
     this.readyBytes += this.#used;
     this.#used = 0;
     this.#piece = Buffer.from(emptyBytes);
+  }
+
+  giveBack(piece: Uint8Array): void {
+    const { buffer } = piece;
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === pieceBytes && this.#spare.length < sparePiecesMax) this.#spare.push(buffer);
   }
 
   shift(): Buffer | undefined {

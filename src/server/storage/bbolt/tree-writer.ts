@@ -44,7 +44,7 @@ export class TreeWriter {
   readonly #keySizes: number[] = [];
   readonly #valueSizes: number[] = [];
   #firstKey: Buffer = Buffer.alloc(0);
-  /** When pages are only counted, data are not copied: only what may become an inline bucket is. */
+  /** When pages are only counted, data are not copied. */
   readonly #copying: boolean;
 
   constructor(out: PageOut, options: { readonly copying: boolean }) {
@@ -54,22 +54,35 @@ export class TreeWriter {
 
   /** `key` must be above the one before; `key[0, keyBytes)` and `value` are copied. */
   add(key: Uint8Array, keyBytes: number, value: Uint8Array, flags = 0): void {
+    if (!this.#copying) return this.count(keyBytes, value.length);
     const size = keyBytes + value.length;
-    const before = pageHeaderBytes + elementBytes * this.#count + this.#used;
-    // A large element lies on a run of pages, and what follows uses up the last of them.
-    const room = Math.max(1, Math.ceil(before / pageBytes)) * pageBytes;
-    if (this.#count > 0 && before + elementBytes + size > room) this.#endLeaf();
+    if (this.#count > 0 && !this.#fits(size)) this.#endLeaf();
     if (this.#count === 0) this.#firstKey = Buffer.from(key.subarray(0, keyBytes));
-    if (this.#copying) {
-      if (this.#used + size > this.#data.length) this.#grow(this.#used + size);
-      this.#data.set(keyBytes === key.length ? key : key.subarray(0, keyBytes), this.#used);
-      this.#data.set(value, this.#used + keyBytes);
-    }
+    if (this.#used + size > this.#data.length) this.#grow(this.#used + size);
+    this.#data.set(keyBytes === key.length ? key : key.subarray(0, keyBytes), this.#used);
+    this.#data.set(value, this.#used + keyBytes);
     this.#used += size;
     this.#flags[this.#count] = flags;
     this.#keySizes[this.#count] = keyBytes;
     this.#valueSizes[this.#count] = value.length;
     this.#count++;
+  }
+
+  /** As `add`, where pages are only counted: lengths are all that matters. */
+  count(keyBytes: number, valueBytes: number): void {
+    invariant(!this.#copying, 'what is written has bytes');
+    const size = keyBytes + valueBytes;
+    if (this.#count > 0 && !this.#fits(size)) this.#endLeaf();
+    if (this.#count === 0) this.#firstKey = Buffer.allocUnsafe(keyBytes);
+    this.#used += size;
+    this.#count++;
+  }
+
+  #fits(size: number): boolean {
+    const before = pageHeaderBytes + elementBytes * this.#count + this.#used;
+    // A large element lies on a run of pages, and what follows uses up the last of them.
+    const room = before <= pageBytes ? pageBytes : Math.ceil(before / pageBytes) * pageBytes;
+    return before + elementBytes + size <= room;
   }
 
   /** Writes what is left. With `inline`, a small bucket without buckets in it takes no page of its own. */

@@ -482,7 +482,7 @@ export class LogBackend implements Backend {
     const snapshot = this.#snapshot();
     const v = new LogView(
       this,
-      () => new LogScan(this.#log, snapshot.share(), 0, Infinity, (error) => this.#repair(error)),
+      (lent) => new LogScan(this.#log, snapshot.share(), 0, Infinity, (error) => this.#repair(error), lent),
       snapshot,
       this.#liveRows,
       () => this.#views.delete(v),
@@ -1491,7 +1491,7 @@ class RepairingCursor implements VersionCursor {
 
 class LogView implements BackendView {
   readonly #backend: LogBackend;
-  readonly #scan: () => LogScan;
+  readonly #scan: (lent: boolean) => LogScan;
   readonly #snapshot: LogSnapshot;
   readonly #onRelease: () => void;
   /** Entries as they were, of those that changed since. */
@@ -1502,7 +1502,7 @@ class LogView implements BackendView {
   readonly rowCount: number;
   #released = false;
 
-  constructor(backend: LogBackend, scan: () => LogScan, snapshot: LogSnapshot, rowCount: number, onRelease: () => void) {
+  constructor(backend: LogBackend, scan: (lent: boolean) => LogScan, snapshot: LogSnapshot, rowCount: number, onRelease: () => void) {
     this.#backend = backend;
     this.#scan = scan;
     this.#snapshot = snapshot;
@@ -1513,9 +1513,9 @@ class LogView implements BackendView {
     this.rowCount = rowCount;
   }
 
-  rows(): RowScan {
+  rows(options?: { readonly lent?: boolean }): RowScan {
     invariant(!this.#released, 'the view is held');
-    return this.#scan();
+    return this.#scan(options?.lent === true);
   }
 
   entries(bucket: BucketName): [Uint8Array, Uint8Array][] {

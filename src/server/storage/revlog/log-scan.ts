@@ -1,9 +1,9 @@
 /** Rows in revision order as of one moment: the files and the dead rows of that moment are held for it. */
 import { invariant } from '../../../base/invariant.ts';
-import type { Row, RowScan } from '../backend.ts';
+import type { Row, RowScan, RowSize } from '../backend.ts';
 import { CorruptError } from '../backend.ts';
 import { bitmapBits } from '../index/page-format.ts';
-import { isRow, recordHeader, recordIsSound, rowMain, rowSub, rowValue, recordType } from './format.ts';
+import { isRow, recordHeader, recordIsSound, rowMain, rowMin, rowSub, rowValue, rowValueEnd, rowValueStart, recordType } from './format.ts';
 import type { LogFile } from './log-file.ts';
 import type { LogStore } from './log-store.ts';
 
@@ -97,10 +97,13 @@ export class LogScan implements RowScan {
   #closed = false;
 
   readonly #repair: (error: unknown) => void;
+  /** Where blocks are read to when rows are lent, one after another. */
+  readonly #lent: Buffer | undefined;
 
   /** Takes over one hold on the snapshot. `repair` makes a new index after a bad page, or throws what it is given. */
-  constructor(store: LogStore, snapshot: LogSnapshot, from: number, to: number, repair: (error: unknown) => void) {
+  constructor(store: LogStore, snapshot: LogSnapshot, from: number, to: number, repair: (error: unknown) => void, lent = false) {
     this.#store = store;
+    this.#lent = lent ? Buffer.allocUnsafeSlow(blockBytes) : undefined;
     this.#repair = repair;
     this.#snapshot = snapshot;
     this.#from = from;
@@ -116,9 +119,27 @@ export class LogScan implements RowScan {
   }
 
   next(): Row | undefined {
+    const at = this.#advance(true);
+    if (at < 0) return undefined;
+    const b = this.#block as Buffer;
+    return { main: rowMain(b, at), sub: rowSub(b, at), tombstone: b[at + 8] === recordType.tombstone, value: rowValue(b, at) };
+  }
+
+  measure(into: RowSize): boolean {
+    const at = this.#advance(false);
+    if (at < 0) return false;
+    const b = this.#block as Buffer;
+    into.tombstone = b[at + 8] === recordType.tombstone;
+    into.bytes = rowValueEnd(b, at) - rowValueStart(b, at);
+    if (into.bytes < 0) this.#corrupt(at);
+    return true;
+  }
+
+  /** Where the next row lies in the block; −1 at the end. */
+  #advance(check: boolean): number {
     for (;;) {
       if (this.#snapshot.expired) throw new SnapshotExpiredError('the scan was open for too long');
-      if (this.#closed || this.#fileIndex >= this.#snapshot.files.length) return undefined;
+      if (this.#closed || this.#fileIndex >= this.#snapshot.files.length) return -1;
       if (this.#block === undefined || this.#at >= this.#block.length) {
         if (!this.#readBlock()) {
           this.#openFile(this.#fileIndex + 1);
@@ -138,23 +159,17 @@ export class LogScan implements RowScan {
       }
       if (size < recordHeader || size > left) this.#corrupt();
       this.#at = at + size;
-      const type = b[at + 8] as number;
-      if (!isRow(type)) {
-        if (!recordIsSound(b, at, b.length)) this.#corrupt(at);
-        continue;
-      }
+      if (check && !recordIsSound(b, at, b.length)) this.#corrupt(at);
+      if (!isRow(b[at + 8] as number)) continue;
+      if (size < rowMin) this.#corrupt(at);
       const { file } = this.#snapshot.files[this.#fileIndex] as { file: LogFile };
       const main = rowMain(b, at);
-      if (main < this.#from || this.#isDead(file, this.#blockStart + at)) {
-        if (!recordIsSound(b, at, b.length)) this.#corrupt(at);
-        continue;
-      }
-      if (!recordIsSound(b, at, b.length)) this.#corrupt(at);
+      if (main < this.#from || this.#isDead(file, this.#blockStart + at)) continue;
       if (main >= this.#to) {
         this.#fileIndex = this.#snapshot.files.length;
-        return undefined;
+        return -1;
       }
-      return { main, sub: rowSub(b, at), tombstone: type === recordType.tombstone, value: rowValue(b, at) };
+      return at;
     }
   }
 
@@ -194,7 +209,7 @@ export class LogScan implements RowScan {
     const { file } = this.#snapshot.files[this.#fileIndex] as { file: LogFile };
     const bytes = Math.min(Math.max(this.#blockBytes, atLeast), this.#end - this.#offset);
     this.#blockBytes = blockBytes;
-    this.#block = this.#store.readStretch(file, this.#offset, this.#offset + bytes);
+    this.#block = this.#store.readStretch(file, this.#offset, this.#offset + bytes, this.#lent);
     this.#blockStart = this.#offset;
     this.#offset += bytes;
     this.#at = 0;

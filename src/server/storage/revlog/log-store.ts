@@ -316,15 +316,15 @@ export class LogStore {
     throw new CorruptError({ path: file.path, offset: from + at, what: 'record with a wrong checksum' });
   }
 
-  /** Bytes [from, to) of a segment, from memory or file. */
-  readStretch(file: LogFile, from: number, to: number): Buffer {
+  /** Bytes [from, to) of a segment, from memory or file; what comes from the file lies in `into` when it fits there. */
+  readStretch(file: LogFile, from: number, to: number, into?: Buffer): Buffer {
     if (!file.sealed || this.#memoryFrom < Infinity) {
       const m = file.original ? this.fromMemory(file.first * positionShift + from) : undefined;
       if (m !== undefined && m.at + to - from <= m.chunk.used) return m.chunk.bytes.subarray(m.at, m.at + to - from);
       if (m !== undefined || (file.original && this.fromMemory(file.first * positionShift + to - 1) !== undefined))
         return this.#assemble(file, from, to);
     }
-    const b = Buffer.allocUnsafeSlow(to - from);
+    const b = into !== undefined && into.length >= to - from ? into.subarray(0, to - from) : Buffer.allocUnsafeSlow(to - from);
     const n = file.file.read(b, from);
     if (n !== b.length) throw new CorruptError({ path: file.path, offset: from + n, what: 'file cut short' });
     return b;

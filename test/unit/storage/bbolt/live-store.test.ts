@@ -5,7 +5,7 @@ import { MemoryDisk } from '../../../../src/base/memory-disk.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
 import { RealClock } from '../../../../src/host/real-clock.ts';
 import { encodeKeyValue, encodeTombstone } from '../../../../src/server/mvcc/key-value.ts';
-import { bucketNames, type BucketName, type Row } from '../../../../src/server/storage/backend.ts';
+import { bucketNames, CorruptError, type BucketName, type Row } from '../../../../src/server/storage/backend.ts';
 import { BoltSnapshot } from '../../../../src/server/storage/bbolt/bolt-snapshot.ts';
 import { defaultBackendOptions, type LogBackend, openBackend } from '../../../../src/server/storage/revlog/log-backend.ts';
 import { below, contentOf, diskFile, plain, randomBytes, type Content } from './harness.ts';
@@ -130,7 +130,12 @@ describe('a snapshot of a store in use', () => {
       const total = await planned;
       const pieces: Uint8Array[] = [];
       for (let p = await snapshot.next(); p !== undefined; p = await snapshot.next()) {
-        pieces.push(p);
+        pieces.push(Buffer.from(p));
+        // The memory of a piece is used again once it is given back, and not before.
+        if (random.u32() % 4 > 0) {
+          p.fill(0xff);
+          snapshot.giveBack(p);
+        }
         live();
       }
       await defrag;
@@ -142,5 +147,62 @@ describe('a snapshot of a store in use', () => {
       expect(Buffer.from(stored ?? []).readBigUInt64BE(0)).toBe(BigInt(index));
     }
     await backend.close();
+  });
+
+  it('is refused, not made wrong, where a segment was damaged', async () => {
+    const random = new SeededRandom(5);
+    const clock = new RealClock();
+    const disk = new MemoryDisk(clock);
+    disk.mkdir('/d', 0o700);
+    const options = {
+      ...defaultBackendOptions,
+      disk,
+      clock,
+      log: silentLog,
+      dir: '/d/db',
+      segmentBytes: 64 * 1024,
+      cacheBytes: 256 * 1024,
+    };
+    const backend = openBackend(options);
+    const life = new Life(backend, random);
+    for (let i = 0; i < 600; i++) {
+      life.step();
+      if (i % 50 === 49) await new Promise<void>((resolve) => backend.commit(resolve));
+    }
+    const made = async (): Promise<Buffer | Error> => {
+      const snapshot = new BoltSnapshot({ view: backend.view(), clock });
+      try {
+        const pieces: Uint8Array[] = [];
+        for (let p = await snapshot.next(); p !== undefined; p = await snapshot.next()) pieces.push(p);
+        return Buffer.concat(pieces);
+      } catch (error) {
+        return error as Error;
+      } finally {
+        snapshot.close();
+      }
+    };
+    const sound = await made();
+    const segments = disk.list('/d/db').filter((name) => name.endsWith('.seg'));
+    let refused = 0;
+    for (let i = 0; i < 60; i++) {
+      const file = disk.open(`/d/db/${segments[i % (segments.length - 1)] as string}`, { write: true });
+      const at = below(random, file.size());
+      const byte = new Uint8Array(1);
+      file.read(byte, at);
+      const flip = (): void => {
+        byte[0] = (byte[0] as number) ^ (1 << (i & 7));
+        file.write(byte, at);
+      };
+      flip();
+      const got = await made();
+      if (got instanceof Error) expect(got).toBeInstanceOf(CorruptError);
+      else expect(got).toEqual(sound);
+      if (got instanceof Error) refused++;
+      flip();
+      file.close();
+    }
+    expect(refused).toBeGreaterThan(30);
+    expect(await made()).toEqual(sound);
+    backend.abandon();
   });
 });
