@@ -113,7 +113,7 @@ async function buildStore({ disk, clock, log }: ReceivedDatabaseOptions, from: s
   const file = disk.open(from, { write: false });
   try {
     const store = new BoltStore(new BoltReader(file));
-    const builder = buildBackend({ ...defaultBackendOptions, disk, clock, log, dir: to });
+    const builder = buildBackend({ ...defaultBackendOptions, disk, clock, log, dir: to }, { inSlices: true });
     await importBolt(store, builder, { clock });
     await builder.finish();
   } finally {

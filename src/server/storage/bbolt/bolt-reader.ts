@@ -47,6 +47,11 @@ export interface BoltCursor {
   /** Views of memory that nobody changes. */
   readonly key: Uint8Array;
   readonly value: Uint8Array;
+  /** Where the key lies, for those that want no view: in this memory, at `keyAt`. The value follows it. */
+  readonly bytes: Buffer;
+  readonly keyAt: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
 }
 
 type Root = { readonly page: number } | { readonly inline: Buffer };
@@ -177,8 +182,11 @@ class TreeCursor implements BoltCursor {
   readonly #ofBuckets: boolean;
   /** One bit a page: each belongs to one place in a tree, so that no walk is endless. */
   readonly #seen: Uint8Array;
-  #key: Uint8Array | undefined;
-  #value: Uint8Array = new Uint8Array(0);
+  bytes: Buffer = Buffer.alloc(0);
+  keyAt = 0;
+  /** −1 before the first entry. */
+  #keyBytes = -1;
+  valueBytes = 0;
 
   constructor(reader: BoltReader, root: Root, ofBuckets: boolean) {
     this.#reader = reader;
@@ -188,11 +196,15 @@ class TreeCursor implements BoltCursor {
     else this.#visit(root.page);
   }
 
+  get keyBytes(): number {
+    return Math.max(0, this.#keyBytes);
+  }
   get key(): Uint8Array {
-    return this.#key ?? new Uint8Array(0);
+    return this.bytes.subarray(this.keyAt, this.keyAt + this.keyBytes);
   }
   get value(): Uint8Array {
-    return this.#value;
+    const at = this.keyAt + this.keyBytes;
+    return this.bytes.subarray(at, at + this.valueBytes);
   }
   /** The page of the entry, for messages. */
   get page(): number {
@@ -225,10 +237,24 @@ class TreeCursor implements BoltCursor {
     if (start < pageHeaderBytes + elementBytes * frame.count || start + keyBytes + valueBytes > run.length)
       this.#fail(id, 'an entry that reaches beyond its page');
     if (flags !== (this.#ofBuckets ? bucketLeafFlag : 0)) this.#fail(id, `an entry of kind ${flags} out of place`);
-    const key = run.subarray(start, start + keyBytes);
-    if (this.#key !== undefined && compareBytes(this.#key, key) >= 0) this.#fail(id, 'keys out of order');
-    this.#key = key;
-    this.#value = run.subarray(start + keyBytes, start + keyBytes + valueBytes);
+    if (!this.#isBelow(run, start, keyBytes)) this.#fail(id, 'keys out of order');
+    this.bytes = run;
+    this.keyAt = start;
+    this.#keyBytes = keyBytes;
+    this.valueBytes = valueBytes;
+  }
+
+  /** Whether the last key comes before another. */
+  #isBelow(b: Buffer, at: number, bytes: number): boolean {
+    const mine = this.#keyBytes;
+    if (mine < 0) return true;
+    const { bytes: a, keyAt } = this;
+    const n = mine < bytes ? mine : bytes;
+    for (let i = 0; i < n; i++) {
+      const d = (a[keyAt + i] as number) - (b[at + i] as number);
+      if (d !== 0) return d < 0;
+    }
+    return mine < bytes;
   }
 
   #descend(frame: Frame, at: number): void {
@@ -237,8 +263,8 @@ class TreeCursor implements BoltCursor {
     const keyBytes = run.readUInt32LE(at + 4);
     if (start < pageHeaderBytes + elementBytes * frame.count || start + keyBytes > run.length)
       this.#fail(id, 'an entry that reaches beyond its page');
+    if (!this.#isBelow(run, start, keyBytes)) this.#fail(id, 'keys out of order');
     const key = run.subarray(start, start + keyBytes);
-    if (this.#key !== undefined && compareBytes(this.#key, key) >= 0) this.#fail(id, 'keys out of order');
     this.#visit(readU64(run, at + 8));
     const child = this.#stack[this.#stack.length - 1] as Frame;
     const first = child.count === 0 ? undefined : firstKey(child);

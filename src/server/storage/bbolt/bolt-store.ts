@@ -2,7 +2,7 @@
 import type { BackendView, BucketName, Row, RowScan } from '../backend.ts';
 import { bucketNames } from '../backend.ts';
 import { BoltError, type BoltReader } from './bolt-reader.ts';
-import { parseRevisionKey } from './revision-key.ts';
+import { isRevisionKey, revisionMain, revisionSub, tombstoneKeyBytes } from './revision-key.ts';
 
 /** Largest revision and place in a transaction that the revision log holds. */
 const mainMax = 2 ** 48 - 1;
@@ -65,15 +65,17 @@ class BoltRows implements RowScan {
   next(): Row | undefined {
     const cursor = this.#cursor;
     if (cursor === undefined || !cursor.next()) return undefined;
-    const revision = parseRevisionKey(cursor.key);
-    if (revision === undefined) throw this.#error(`${Buffer.from(cursor.key).toString('hex')} is no revision`);
-    const { main, sub, tombstone } = revision;
+    const { bytes, keyAt, keyBytes, value } = cursor;
+    if (!isRevisionKey(bytes, keyAt, keyBytes)) throw this.#error(`${Buffer.from(cursor.key).toString('hex')} is no revision`);
+    const main = revisionMain(bytes, keyAt);
+    const sub = revisionSub(bytes, keyAt);
+    const tombstone = keyBytes === tombstoneKeyBytes;
     if (main < this.#main || main > mainMax || sub > subMax || (main === this.#main && sub <= this.#sub))
       throw this.#error(`revision ${main}.${sub} cannot follow ${this.#main}.${this.#sub}`);
-    if (!isRowValue(cursor.value, tombstone)) throw this.#error(`revision ${main}.${sub} is no stored key`);
+    if (!isRowValue(value, tombstone)) throw this.#error(`revision ${main}.${sub} is no stored key`);
     this.#main = main;
     this.#sub = sub;
-    return { main, sub, tombstone, value: cursor.value };
+    return { main, sub, tombstone, value };
   }
 
   close(): void {}
@@ -94,28 +96,29 @@ export function isRowValue(b: Uint8Array, tombstone: boolean): boolean {
     const tag = b[at++] as number;
     if (tag <= before) return false;
     before = tag;
-    if (tag === 0x0a || (tag === 0x2a && !tombstone)) {
-      const length = varint(b, at);
-      if (length === undefined) return false;
-      at = length.end + length.value;
-      if (at > b.length || (tag === 0x0a && length.value === 0)) return false;
-    } else if (!tombstone && (tag === 0x10 || tag === 0x18 || tag === 0x20 || tag === 0x30)) {
-      const v = varint(b, at);
-      if (v === undefined) return false;
-      at = v.end;
-    } else return false;
+    const lengthy = tag === 0x0a || (tag === 0x2a && !tombstone);
+    if (!lengthy && (tombstone || (tag !== 0x10 && tag !== 0x18 && tag !== 0x20 && tag !== 0x30))) return false;
+    const end = varintEnd(b, at);
+    if (end < 0) return false;
+    if (lengthy) {
+      const length = varint(b, at, end);
+      if (end + length > b.length || (tag === 0x0a && length === 0)) return false;
+      at = end + length;
+    } else at = end;
   }
   return b.length === 0 ? !tombstone : b[0] === 0x0a;
 }
 
-/** Exact up to 2^53, which is beyond every length. Undefined when cut off or longer than ten bytes. */
-function varint(b: Uint8Array, at: number): { value: number; end: number } | undefined {
+/** Where a varint ends; −1 when it is cut off or longer than ten bytes. */
+function varintEnd(b: Uint8Array, at: number): number {
+  const stop = Math.min(at + 10, b.length);
+  for (let i = at; i < stop; i++) if ((b[i] as number) < 128) return i + 1;
+  return -1;
+}
+
+/** The varint in [at, end): exact up to 2^53, which is beyond every length. */
+function varint(b: Uint8Array, at: number, end: number): number {
   let value = 0;
-  for (let i = 0; i < 10; i++) {
-    const byte = b[at + i];
-    if (byte === undefined) return undefined;
-    value += (byte & 127) * 2 ** (7 * i);
-    if (byte < 128) return { value, end: at + i + 1 };
-  }
-  return undefined;
+  for (let i = end; i-- > at;) value = value * 128 + ((b[i] as number) & 127);
+  return value;
 }

@@ -28,11 +28,31 @@ export function revisionKey(main: number, sub: number): Buffer {
 
 /** Undefined for what is no revision key, or beyond 2^53. */
 export function parseRevisionKey(key: Uint8Array): (Revision & { readonly tombstone: boolean }) | undefined {
-  const tombstone = key.length === tombstoneKeyBytes;
-  if (key.length !== revisionKeyBytes && !tombstone) return undefined;
-  if (key[8] !== separator || (tombstone && key[17] !== tombstoneMark)) return undefined;
-  const b = new DataView(key.buffer, key.byteOffset, key.length);
-  const main = b.getUint32(0) * 0x100000000 + b.getUint32(4);
-  const sub = b.getUint32(9) * 0x100000000 + b.getUint32(13);
-  return Number.isSafeInteger(main) && Number.isSafeInteger(sub) ? { main, sub, tombstone } : undefined;
+  if (!isRevisionKey(key, 0, key.length)) return undefined;
+  return { main: u64At(key, 0), sub: u64At(key, 9), tombstone: key.length === tombstoneKeyBytes };
+}
+
+/** Whether `bytes` bytes at `at` are a revision key, up to 2^53. */
+export function isRevisionKey(b: Uint8Array, at: number, bytes: number): boolean {
+  const tombstone = bytes === tombstoneKeyBytes;
+  if (bytes !== revisionKeyBytes && !tombstone) return false;
+  if (b[at + 8] !== separator || (tombstone && b[at + 17] !== tombstoneMark)) return false;
+  return Number.isSafeInteger(u64At(b, at)) && Number.isSafeInteger(u64At(b, at + 9));
+}
+
+export function revisionMain(b: Uint8Array, at: number): number {
+  return u64At(b, at);
+}
+
+export function revisionSub(b: Uint8Array, at: number): number {
+  return u64At(b, at + 9);
+}
+
+/** Big-endian; beyond 2^53 inexact. */
+function u64At(b: Uint8Array, at: number): number {
+  return u32At(b, at) * 0x100000000 + u32At(b, at + 4);
+}
+
+function u32At(b: Uint8Array, at: number): number {
+  return (((b[at] as number) << 24) | ((b[at + 1] as number) << 16) | ((b[at + 2] as number) << 8) | (b[at + 3] as number)) >>> 0;
 }

@@ -134,24 +134,49 @@ export class KeyIndex {
       t.seekInsert(key, main, sub);
     } else t.seekInsert(key, main, sub);
 
-    const p = this.#payloadView;
-    p.setUint32(0, segment, true);
-    p.setUint32(4, offset, true);
-    p.setUint32(8, size, true);
-    let length = 12;
-    let flags: number = cellFlag.newest;
-    if (tombstone) flags |= cellFlag.tombstone;
-    else if (lease !== 0n) {
-      flags |= cellFlag.lease;
-      p.setBigUint64(12, BigInt.asUintN(64, lease));
-      length = 20;
-    }
-    t.insertHere(key, main, sub, flags, this.#payload, length, delta);
     const now = tombstone ? 0n : lease;
+    const flags = cellFlag.newest | (tombstone ? cellFlag.tombstone : 0) | (now === 0n ? 0 : cellFlag.lease);
+    t.insertHere(key, main, sub, flags, this.#payload, this.#setPayload(segment, offset, size, now), delta);
     if (formerLease !== now) {
       if (formerLease !== 0n) this.#detach(formerLease, key);
       if (now !== 0n) this.#leases.insert(leaseKey(now, key), 0, 0, cellFlag.newest, emptyBytes);
     }
+  }
+
+  /** The greatest key, a copy; undefined without any. */
+  lastKey(): Buffer | undefined {
+    const t = this.#keys;
+    t.seekLast();
+    return t.stepBack() ? t.key() : undefined;
+  }
+
+  /** Enters a version behind all that are there: keys must go up, and of each the newest version comes first. Otherwise as `append`. */
+  load(
+    key: Uint8Array,
+    main: number,
+    sub: number,
+    tombstone: boolean,
+    newest: boolean,
+    segment: number,
+    offset: number,
+    size: number,
+    lease: bigint,
+  ): void {
+    const now = tombstone ? 0n : lease;
+    const flags = (newest ? cellFlag.newest : 0) | (tombstone ? cellFlag.tombstone : 0) | (now === 0n ? 0 : cellFlag.lease);
+    this.#keys.insertLast(key, main, sub, flags, this.#payload, this.#setPayload(segment, offset, size, now));
+    if (newest && now !== 0n) this.#leases.insert(leaseKey(now, key), 0, 0, cellFlag.newest, emptyBytes);
+  }
+
+  /** @returns its bytes */
+  #setPayload(segment: number, offset: number, size: number, lease: bigint): number {
+    const p = this.#payloadView;
+    p.setUint32(0, segment, true);
+    p.setUint32(4, offset, true);
+    p.setUint32(8, size, true);
+    if (lease === 0n) return 12;
+    p.setBigUint64(12, BigInt.asUintN(64, lease));
+    return 20;
   }
 
   /**

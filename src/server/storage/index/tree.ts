@@ -254,6 +254,18 @@ export class Tree {
     if (!this.#place(this.bytes, this.view, this.#base, this.index, this.#scratch, size)) this.#splitLeaf(size);
   }
 
+  /** Inserts a cell behind all others; what does not belong there is a bug. Pages are filled one after another. */
+  insertLast(key: Uint8Array, main: number, sub: number, flags: number, payload: Uint8Array, payloadLength: number): void {
+    this.seekLast();
+    if (this.index > 0) {
+      this.cell = this.#base + this.view.getUint16(this.#base + pageHeader + slotBytes * (this.index - 1), true);
+      const d = this.compareKey(key);
+      const behind = d < 0 || (d === 0 && compareRevision(this.view, this.cell, main, sub) < 0);
+      invariant(behind, 'what is entered last comes after all others', { main, sub });
+    }
+    this.insertHere(key, main, sub, flags, payload, payloadLength, weight(flags));
+  }
+
   insert(key: Uint8Array, main: number, sub: number, flags: number, payload: Uint8Array): void {
     this.seekInsert(key, main, sub);
     this.insertHere(key, main, sub, flags, payload, payload.length, weight(flags));

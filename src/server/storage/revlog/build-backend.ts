@@ -5,12 +5,13 @@ import type { LogBackendOptions } from './log-backend.ts';
 import { LogBackend } from './log-backend.ts';
 
 /**
- * A builder over an empty (or missing) directory. It writes on the calling thread, so it belongs in a worker or an offline tool.
+ * A builder over an empty (or missing) directory. It writes on the calling thread, so it belongs in a worker or an offline tool. With `inSlices` no call
+ * takes long, for an event loop that has other work; without, index entries are gathered, sorted and entered together, which is cheaper.
  * A crash before `finish` leaves a directory that must be removed: the caller renames it into place afterwards.
  */
-export function buildBackend(options: LogBackendOptions): BackendBuilder {
+export function buildBackend(options: LogBackendOptions, how?: { readonly inSlices: boolean }): BackendBuilder {
   options.disk.removeTree(options.dir);
-  const backend = new LogBackend(options, true);
+  const backend = new LogBackend(options, true, how?.inSlices !== true);
   return {
     addRow(row: Row): void {
       const { key, lease } = keyAndLease(row.value);

@@ -63,6 +63,7 @@ import {
 import { LogFile, logStart, RowDirectory, walkRecords } from './log-file.ts';
 import { LogScan, SnapshotExpiredError } from './log-scan.ts';
 import type { LogSnapshot } from './log-scan.ts';
+import { IndexLoad } from './index-load.ts';
 import { LogStore } from './log-store.ts';
 import { createLog, findTail, openLogFiles, readCommit } from './recovery.ts';
 import { rewrite } from './rewrite.ts';
@@ -194,12 +195,16 @@ export class LogBackend implements Backend {
 
   #failed: DiskError | undefined;
   #closed = false;
-  /** Everything is written by the calling thread: builder. */
+  /** Everything is written by the calling thread, and nothing is read before the end: builder. */
   readonly #direct: boolean;
+  /** A builder that enters rows into the index many at a time. */
+  readonly #gathers: boolean;
+  #loading: IndexLoad | undefined;
 
-  constructor(options: LogBackendOptions, direct: boolean) {
+  constructor(options: LogBackendOptions, direct: boolean, gathers = false) {
     this.#o = options;
     this.#direct = direct;
+    this.#gathers = gathers;
     const { disk, dir, log } = options;
     this.#disk = disk;
     this.#dir = dir;
@@ -370,10 +375,12 @@ export class LogBackend implements Backend {
     this.#bytesUnsubmitted += size;
     this.#touch();
     try {
-      this.#index.append(key, main, sub, tombstone, tail.first, offset, size, row.lease);
+      if (this.#gathers) this.#load.add(key, main, sub, tombstone, tail.first, offset, size, row.lease);
+      else this.#index.append(key, main, sub, tombstone, tail.first, offset, size, row.lease);
     } catch (error) {
-      // The rebuilt index has the row: it is in the log.
+      // The rebuilt index has the row, and those that were gathered: they are in the log.
       this.#repair(error);
+      this.#loading = undefined;
     }
     if (this.#direct && this.#bytesSinceCommit >= batchBytesMax) this.#flushDirect();
   }
@@ -1374,6 +1381,10 @@ export class LogBackend implements Backend {
 
   // Building.
 
+  get #load(): IndexLoad {
+    return (this.#loading ??= new IndexLoad(this.#index));
+  }
+
   /** Writes what there is on the calling thread; only in a build. */
   #flushDirect(): void {
     if (this.#log.tail.end >= this.#o.segmentBytes) {
@@ -1396,6 +1407,12 @@ export class LogBackend implements Backend {
   /** Ends a build: everything durable, index included, and closed. */
   finishDirect(): void {
     invariant(this.#direct, 'only a build ends so');
+    try {
+      this.#loading?.flush();
+    } catch (error) {
+      this.#repair(error);
+    }
+    this.#loading = undefined;
     this.#flushDirect();
     while (this.#imageFrom !== undefined) this.#appendImage();
     const commit = this.#encodeCommit();
