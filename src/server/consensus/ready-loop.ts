@@ -30,6 +30,12 @@ import type { RaftSpans } from './raft-spans.ts';
 const applySliceMs = 5;
 /** Entries between looks at the clock inside a slice. */
 const applyClockEvery = 8;
+/**
+ * What gathered while a received database was imported is applied in slices of so many ms with rests between: the member has been away for seconds, and
+ * others, maybe the leader on the same machine, have not.
+ */
+const gatheredSliceMs = 2;
+const gatheredRestMs = 4;
 /** Peer messages held for the coming turn; more are dropped, which raft takes for a lossy network. */
 const inboxMax = 4096;
 /** Applied entries, or bytes of them, between two cuts of the in-memory log, cut with each snapshot too; each costs a copy of what stays. */
@@ -127,6 +133,9 @@ export class ReadyLoop {
   #applyQueue: (readonly Entry[] | Snapshot)[] = [];
   #applyAt = 0;
   #installing = false;
+  /** Commit index when the last received database took the store's place. */
+  #gatheredTo = 0;
+  #resting = false;
   #applied: number;
   #appliedTerm: number;
 
@@ -288,13 +297,15 @@ export class ReadyLoop {
     this.#draining = true;
     try {
       const now = this.#clock.mono();
-      const deadline = now + applySliceMs;
+      const gathered = this.#applied < this.#gatheredTo && this.#raft.state !== StateType.Leader;
+      const deadline = now + (gathered ? gatheredSliceMs : applySliceMs);
       this.#o.events.sliceBegins(now);
       for (;;) {
         while (!this.#savingSnapshot && !this.#held && this.#raft.hasReady()) this.#handle(this.#raft.ready());
         if (!this.#canApply()) break;
         if (!this.#applySome(deadline)) {
-          this.wake();
+          if (gathered) this.#rest();
+          else this.wake();
           break;
         }
       }
@@ -303,10 +314,19 @@ export class ReadyLoop {
     }
   }
 
+  /** Nothing is applied for a moment; all else goes on. */
+  #rest(): void {
+    this.#resting = true;
+    this.#clock.after(gatheredRestMs, () => {
+      this.#resting = false;
+      this.wake();
+    });
+  }
+
   /** A received snapshot is installed only when it is durable, and nothing behind it is applied before. */
   #canApply(): boolean {
     const head = this.#applyQueue[0];
-    if (head === undefined || this.#installing || this.#applyHeld || this.#stopped) return false;
+    if (head === undefined || this.#installing || this.#applyHeld || this.#resting || this.#stopped) return false;
     return isEntries(head) || !this.#savingSnapshot;
   }
 
@@ -532,6 +552,7 @@ export class ReadyLoop {
       failpoint('raftAfterApplySnap');
       this.#installing = false;
       this.#applyQueue.shift();
+      this.#gatheredTo = this.#raft.commit;
       this.#applied = metadata.index;
       this.#appliedTerm = metadata.term;
       this.#snapshotIndex = metadata.index;

@@ -19,6 +19,9 @@ let steps: string[];
 let disk: { what: string; done: () => void }[];
 let readies: Ready[];
 let deferred: (() => void)[];
+/** What waits for a timer. */
+let later: (() => void)[];
+let commit: number;
 let now: number;
 let consistent: number;
 let applyMs: number;
@@ -56,6 +59,8 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
   disk = [];
   readies = [];
   deferred = [];
+  later = [];
+  commit = 0;
   now = 0;
   consistent = 0;
   applyMs = 0;
@@ -66,6 +71,9 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
   const raft = {
     get state() {
       return state;
+    },
+    get commit() {
+      return commit;
     },
     firstIndex: 1,
     step: () => 'ok',
@@ -94,7 +102,10 @@ function build(options: { snapshotCount?: number; catchup?: number } = {}): void
   const clock: Clock = {
     mono: () => now,
     wall: () => now,
-    after: () => ({ cancel() {} }),
+    after: (_ms, fn) => {
+      later.push(fn);
+      return { cancel() {} };
+    },
     every: (_ms, fn) => {
       tick = fn;
       return { cancel() {} };
@@ -241,6 +252,48 @@ describe('snapshots', () => {
       'answer 11',
       'applied 11',
     ]);
+  });
+
+  it('what gathered while a database was imported is applied with rests, and a leader takes none', () => {
+    state = StateType.Follower;
+    readies.push(ready({ token: 1, snapshot: snapshot(10), hardState: { term: 1, vote: 0n, commit: 10 } }));
+    turn();
+    for (const what of ['file 10', 'wal snapshot 10', 'wal  hs10']) answer(what);
+    readies.push(ready({ token: 2, committedEntries: Array.from({ length: 100 }, (_, i) => entry(i + 11)) }));
+    turn();
+    applyMs = 0.5;
+    commit = 60;
+    const applied = (): number => steps.filter((s) => s.startsWith('apply ')).length;
+    answer('install 10');
+    const first = applied();
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(20);
+    // Other work goes on meanwhile.
+    readies.push(ready({ token: 3, messages: [message(MessageType.MsgHeartbeatResp)] }));
+    turn();
+    expect(applied()).toBe(first);
+    expect(steps.at(-1)).toBe('appendDone 3');
+    expect(later).toHaveLength(1);
+    later.shift()!();
+    turn();
+    expect(applied()).toBeGreaterThan(first);
+    for (let i = 0; i < 10 && later.length > 0; i++) {
+      later.shift()!();
+      turn();
+    }
+    expect(applied()).toBe(100);
+
+    build();
+    readies.push(ready({ token: 1, snapshot: snapshot(10), hardState: { term: 1, vote: 0n, commit: 10 } }));
+    turn();
+    for (const what of ['file 10', 'wal snapshot 10', 'wal  hs10']) answer(what);
+    readies.push(ready({ token: 2, committedEntries: Array.from({ length: 100 }, (_, i) => entry(i + 11)) }));
+    turn();
+    applyMs = 0.5;
+    commit = 60;
+    answer('install 10');
+    expect(later).toHaveLength(0);
+    expect(applied()).toBe(100);
   });
 
   it('D-9: an older one never comes', () => {
