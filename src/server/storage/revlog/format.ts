@@ -35,7 +35,7 @@
  *                of the last row (0 without rows); f64 rows; f64 bytes of rows
  *
  * A small bucket's state is the last whole image and the changes behind its start. Every segment starts with an image, written in slices between
- * the commits; later slices hold what changed before them, so replaying in order gives the state. Only segments before the newest whole
+ * the commits, or goes on with one that did not fit into those before; later slices hold what changed before them, so replaying in order gives the state. Only segments before the newest whole
  * image are ever rewritten, which drops changes, images and commits.
  */
 import { crc32c } from '../../../base/crc32c.ts';

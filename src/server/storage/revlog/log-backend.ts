@@ -1048,7 +1048,8 @@ export class LogBackend implements Backend {
     this.#log.addTail(LogFile.create(this.#disk, this.#dir, header));
     this.#log.appendRecord(encodeHeader(header));
     this.#syncDir = true;
-    this.#beginImage();
+    // One that is larger than a segment goes on in the next one: begun anew with each segment it would never be whole.
+    if (this.#imageFrom === undefined) this.#beginImage();
   }
 
   #beginImage(): void {

@@ -31,6 +31,37 @@ const conf = (...ids: bigint[]): ConfState => ({
   autoLeave: false,
 });
 
+describe('small buckets', () => {
+  it('larger than many segments are written to the log once and come back from it', async () => {
+    const { clock, disk, backend } = start({ segmentBytes: 4096 });
+    const entry = (i: number): [Buffer, Buffer] => [key(`lease ${String(i).padStart(4, '0')}`), Buffer.alloc(900, i)];
+    const entries = Array.from({ length: 250 }, (_, i) => entry(i));
+    for (const [i, [k, v]] of entries.entries()) {
+      backend.put('lease', k, v);
+      backend.setConsistentIndex(i + 1, 1);
+      if (i % 10 === 9) await settle(clock, new Promise<void>((resolve) => backend.commit(resolve)));
+    }
+    const segments = (): string[] => disk.list('/data/snap/db').filter((n) => n.endsWith('.seg'));
+    let steps = 0;
+    while (clock.turn()) {
+      for (let k = 0; k < 8; k++) await Promise.resolve();
+      // It comes to an end.
+      expect(++steps).toBeLessThan(2_000);
+    }
+    const written = segments().reduce((n, name) => n + (disk.stat(`/data/snap/db/${name}`)?.bytes ?? 0), 0);
+    expect(written).toBeLessThan(8 * 250 * 900);
+    backend.abandon();
+    // All from the log.
+    for (const name of disk.list('/data/snap/db')) if (!name.endsWith('.seg')) disk.unlink(`/data/snap/db/${name}`);
+    const again = open(disk, clock, { segmentBytes: 4096 });
+    expect(again.consistentIndex).toBe(250);
+    expect(again.entries('lease').map(([k, v]) => [Buffer.from(k).toString(), v[0], v.length])).toEqual(
+      entries.map(([k, v]) => [k.toString(), v[0], 900]),
+    );
+    again.abandon();
+  });
+});
+
 describe('commits', () => {
   it('keep to entry boundaries: a commit asked for in the middle of an entry has all of it', async () => {
     const { clock, disk, backend } = start();
