@@ -793,7 +793,8 @@ export class Connection implements Lane {
 
   readonly #releasePing = (): void => {
     this.#pingTimer = undefined;
-    if (this.#heldPing !== undefined && !this.#gone) this.out();
+    // Nothing is written behind the end of the connection.
+    if (this.#heldPing !== undefined && !this.#closing) this.out();
   };
 
   #finishDrain(): void {
