@@ -255,16 +255,20 @@ describe('snapshots', () => {
   });
 
   it('what gathered while a database was imported is applied with rests, and a leader takes none', () => {
-    state = StateType.Follower;
-    readies.push(ready({ token: 1, snapshot: snapshot(10), hardState: { term: 1, vote: 0n, commit: 10 } }));
-    turn();
-    for (const what of ['file 10', 'wal snapshot 10', 'wal  hs10']) answer(what);
-    readies.push(ready({ token: 2, committedEntries: Array.from({ length: 100 }, (_, i) => entry(i + 11)) }));
-    turn();
-    applyMs = 0.5;
-    commit = 60;
     const applied = (): number => steps.filter((s) => s.startsWith('apply ')).length;
-    answer('install 10');
+    /** A hundred entries wait as the database takes the store's place, those up to index 60 gathered before. */
+    const gathered = (): void => {
+      readies.push(ready({ token: 1, snapshot: snapshot(10), hardState: { term: 1, vote: 0n, commit: 10 } }));
+      turn();
+      for (const what of ['file 10', 'wal snapshot 10', 'wal  hs10']) answer(what);
+      readies.push(ready({ token: 2, committedEntries: Array.from({ length: 100 }, (_, i) => entry(i + 11)) }));
+      turn();
+      applyMs = 0.5;
+      commit = 60;
+      answer('install 10');
+    };
+    state = StateType.Follower;
+    gathered();
     const first = applied();
     expect(first).toBeGreaterThan(0);
     expect(first).toBeLessThan(20);
@@ -284,14 +288,7 @@ describe('snapshots', () => {
     expect(applied()).toBe(100);
 
     build();
-    readies.push(ready({ token: 1, snapshot: snapshot(10), hardState: { term: 1, vote: 0n, commit: 10 } }));
-    turn();
-    for (const what of ['file 10', 'wal snapshot 10', 'wal  hs10']) answer(what);
-    readies.push(ready({ token: 2, committedEntries: Array.from({ length: 100 }, (_, i) => entry(i + 11)) }));
-    turn();
-    applyMs = 0.5;
-    commit = 60;
-    answer('install 10');
+    gathered();
     expect(later).toHaveLength(0);
     expect(applied()).toBe(100);
   });
