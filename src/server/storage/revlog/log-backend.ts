@@ -64,7 +64,7 @@ import { LogFile, logStart, RowDirectory, walkRecords } from './log-file.ts';
 import { LogScan, SnapshotExpiredError } from './log-scan.ts';
 import type { LogSnapshot } from './log-scan.ts';
 import { IndexLoad } from './index-load.ts';
-import { LogStore } from './log-store.ts';
+import { type Chunk, LogStore } from './log-store.ts';
 import { createLog, findTail, openLogFiles, readCommit } from './recovery.ts';
 import { rewrite } from './rewrite.ts';
 
@@ -927,7 +927,7 @@ export class LogBackend implements Backend {
     const sealing = this.#sealing;
     this.#sealing = undefined;
     const tail = this.#log.tail;
-    this.#takeWrites(ops);
+    const chunks = this.#takeWrites(ops);
     ops.push({ kind: 'sync', file: tail.file });
     if (this.#syncDir) ops.push({ kind: 'syncDir', path: this.#dir });
     const settles = this.#syncDir;
@@ -953,6 +953,7 @@ export class LogBackend implements Backend {
     failpointThen('beforeCommit', () => {
       if (this.#disposed()) return;
       submitJob(this.#thread, ops, (error) => {
+        for (const c of chunks) c.underWay--;
         if (error !== undefined) this.#fail(error);
         else failpointThen('afterCommit', durable);
       });
@@ -1013,19 +1014,25 @@ export class LogBackend implements Backend {
   #writeEarly(): void {
     if (this.#direct || this.#failed !== undefined || this.#thread.pending >= earlyJobsMax) return;
     const ops: DiskOp[] = [];
-    this.#takeWrites(ops);
+    const chunks = this.#takeWrites(ops);
     submitJob(this.#thread, ops, (error) => {
+      for (const c of chunks) c.underWay--;
       if (error !== undefined) this.#fail(error);
     });
   }
 
-  #takeWrites(ops: DiskOp[]): void {
+  /** @returns what is on its way with `ops`, and to be told when it is there */
+  #takeWrites(ops: DiskOp[]): Chunk[] {
     this.#bytesUnsubmitted = 0;
+    const chunks: Chunk[] = [];
     for (const c of this.#log.chunks) {
       if (c.submitted === c.used) continue;
       ops.push({ kind: 'write', file: c.file.file, bytes: c.bytes.subarray(c.submitted, c.used), position: c.base + c.submitted });
       c.submitted = c.used;
+      c.underWay++;
+      chunks.push(c);
     }
+    return chunks;
   }
 
   /** Leaves the last segment and begins the next, at a commit's end. */
@@ -1399,8 +1406,9 @@ export class LogBackend implements Backend {
 
   #writeDirect(): void {
     const ops = this.#preOps.splice(0);
-    this.#takeWrites(ops);
+    const chunks = this.#takeWrites(ops);
     for (const op of ops) if (op.kind === 'write') op.file.write(op.bytes, op.position);
+    for (const c of chunks) c.underWay--;
     this.#bytesSinceCommit = 0;
     this.#log.pruneChunks(0);
   }

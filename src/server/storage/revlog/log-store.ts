@@ -36,6 +36,8 @@ export interface Chunk {
   used: number;
   /** Bytes handed to the disk. */
   submitted: number;
+  /** Writes of it that are not done. */
+  underWay: number;
 }
 
 /** A row found by its revision. Valid until the next search. */
@@ -127,7 +129,7 @@ export class LogStore {
     const tail = this.tail;
     let c = this.chunks[this.chunks.length - 1];
     if (c === undefined || c.file !== tail || c.used + size > c.bytes.length) {
-      c = { file: tail, base: tail.end, bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, size)), used: 0, submitted: 0 };
+      c = { file: tail, base: tail.end, bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, size)), used: 0, submitted: 0, underWay: 0 };
       if (this.chunks.length === 0) this.#memoryFrom = tail.last * positionShift + tail.end;
       this.chunks.push(c);
       this.#chunksBytes += c.bytes.length;
@@ -151,7 +153,8 @@ export class LogStore {
     let drop = 0;
     while (drop + 1 < this.chunks.length && this.#chunksBytes > keepBytes) {
       const c = this.chunks[drop] as Chunk;
-      if (c.submitted < c.used || c.file.end < 0) break;
+      // What is on its way cannot be read from the file yet.
+      if (c.submitted < c.used || c.underWay > 0) break;
       this.#chunksBytes -= c.bytes.length;
       drop++;
     }
