@@ -2,14 +2,14 @@
  * The memory that the event loop and a disk thread share.
  *
  * One ring of operations. The loop fills slots and raises `submitted`; the thread runs them in order, puts outcome and duration into the
- * slot and raises `completed` at the end of each job. Both counters run freely and wrap at 32 bits; the slot of operation n is n modulo
- * `opSlots`. Bytes to write are not in the ring: an operation names one of `bufferSlots` shared buffers, made known by a message.
+ * slot and raises `completed` at the end of each job, or part of a long one. Both counters run freely and wrap at 32 bits; the slot of operation
+ * n is n modulo `opSlots`. Bytes to write are not in the ring: an operation names one of `bufferSlots` shared buffers, made known by a message.
  */
 
 /** Operations that may be under way in one thread; more wait on the loop. A WAL has at most ten in flight. */
 export const opSlots = 256;
-/** Shared buffers a thread knows at a time. A WAL uses two and a store a few. */
-export const bufferSlots = 16;
+/** Shared buffers a thread knows at a time: 16 pieces of staging memory, and what the index and a rewrite write from where it is. */
+export const bufferSlots = 64;
 
 /** Places in `control`. */
 export const submittedAt = 0;
@@ -28,8 +28,9 @@ export const offsetAt = 4;
 export const lengthAt = 5;
 /** Outcome: 0, or the negative errno as libuv numbers it. */
 export const statusAt = 6;
-/** 1 on the last operation of a job. */
+/** `last`: whether the operation ends a job, or a part of one that goes on. */
 export const lastAt = 7;
+export const last = { no: 0, ofJob: 1, ofPart: 2 } as const;
 
 export const opCode = { nothing: 0, write: 1, sync: 2, truncate: 3, allocate: 4, rename: 5, unlink: 6, syncDir: 7, exit: 8 } as const;
 

@@ -2,7 +2,8 @@
  * The event loop's side of a disk thread.
  *
  * A job costs the loop a few stores, one futex wake and, on the way back, one message for all jobs that finished meanwhile. Bytes in a
- * `SharedArrayBuffer` are written from where they are; others are copied once into shared memory (20 ns for 300 bytes when it is many).
+ * `SharedArrayBuffer` are written from where they are; others are copied once into shared memory (20 ns for 300 bytes when it is many). There is
+ * only so much of that: a long job goes to the thread in parts.
  */
 import { getSystemErrorName } from 'node:util';
 import { Worker, SHARE_ENV } from 'node:worker_threads';
@@ -11,15 +12,15 @@ import { invariant } from '../base/invariant.ts';
 import * as ring from './disk-ring.ts';
 import { workerUrl } from './worker-url.ts';
 
-/** Shared memory into which private bytes are copied: what a busy log writes at a time. */
-const stagingBytesMin = 1 << 18;
-/** It grows up to this with what is written; a larger write gets memory of its own, given back after it. */
-const stagingBytesMax = 1 << 22;
+/** Shared memory into which private bytes are copied, a piece: what a busy log writes at a time. */
+const stagingBytes = 1 << 18;
 /**
- * Staging memory kept for the next burst. Without it each burst would take new memory, and what both sides have let go of is given back only
- * when the worker's collector runs, which for want of other garbage happens every hundred megabytes.
+ * Pieces at most: 4 MiB a thread. They are made as they are needed and used again until the thread ends; what finds none free waits. Memory
+ * that both sides let go of would come back only when the worker's collector runs, which for want of other garbage is after gigabytes.
  */
-const stagingFreeBytesMax = 1 << 22;
+const stagingPiecesMax = 16;
+/** Bytes of a job that the thread is given at a time: the first of a long one are written while the next are copied. */
+const partBytesMax = 1 << 20;
 
 /**
  * Brief jobs are run in place while a sync takes no longer than this on average, ms: a wake-up of the thread and one of the loop cost some 30 µs
@@ -36,16 +37,28 @@ export type JobDone = (error: DiskError | undefined, syncMs: number) => void;
 
 interface Staging {
   readonly bytes: Uint8Array;
-  /** Jobs in the ring with bytes in it. */
-  jobs: number;
+  /** Parts in the ring with bytes in it. */
+  parts: number;
 }
 
 interface Job {
   readonly ops: readonly DiskOp[];
   readonly done: JobDone;
   readonly owner: Handle;
+  /** The first operation that is not in the ring, and how many of its bytes are. */
+  next: number;
+  written: number;
+  error: DiskError | undefined;
+  syncMs: number;
+}
+
+/** What of a job went into the ring at a time: all of it unless it is long. */
+interface Part {
+  readonly job: Job;
+  readonly slots: number;
   /** Where its bytes were copied to. */
-  staged: Staging[] | undefined;
+  readonly staged: readonly Staging[];
+  readonly last: boolean;
 }
 
 /** What a thread needs to know of the files it is given. */
@@ -68,17 +81,20 @@ export class SharedDiskThread {
   readonly #buffers: (SharedArrayBuffer | undefined)[] = [];
   readonly #generations: number[] = new Array<number>(ring.bufferSlots).fill(0);
   #nextBuffer = 0;
+  /** The piece that is being filled. */
   #staging: Staging | undefined;
   #stagingUsed = 0;
-  /** Of the job being started. */
-  #staged: Staging[] | undefined;
   readonly #stagingFree: Staging[] = [];
-  #stagingFreeBytes = 0;
+  #stagingPieces = 0;
   /** In the ring. */
-  #running: Job[] = [];
+  #running: Part[] = [];
   #runningFrom = 0;
-  /** Not yet in the ring, which is full. */
-  #waiting: Job[] = [];
+  /** What each slot of the ring was filled for. */
+  readonly #slotOps: (DiskOp | undefined)[] = new Array<DiskOp | undefined>(ring.opSlots).fill(undefined);
+  /** Not yet in the ring, or the first of them in part: no slot or no memory is free. */
+  readonly #waiting: Job[] = [];
+  /** Given to the thread and not yet done. */
+  #jobs = 0;
   #submitted = 0;
   #completed = 0;
   #handles = 0;
@@ -127,9 +143,10 @@ export class SharedDiskThread {
       return;
     }
     // A process with work under way stays until it is done.
-    if (this.#pending === 0) this.#worker.ref();
-    if (this.#waiting.length !== 0 || this.#broken !== undefined || !this.#hasRoom(job)) this.#waiting.push(job);
-    else this.#start(job);
+    if (this.#jobs === 0) this.#worker.ref();
+    this.#jobs++;
+    this.#waiting.push(job);
+    this.#startWaiting();
     if (this.#broken !== undefined) setImmediate(() => this.#failAll());
   }
 
@@ -176,33 +193,59 @@ export class SharedDiskThread {
   }
 
   get #pending(): number {
-    return this.#running.length - this.#runningFrom + this.#waiting.length + this.#inPlace;
+    return this.#jobs + this.#inPlace;
   }
 
   #end(): void {
     if (this.#broken !== undefined) return;
-    this.#setOp(ring.opCode.exit, -1);
+    this.#setOp(ring.opCode.exit, -1, undefined);
     this.#publish();
   }
 
-  #hasRoom(job: Job): boolean {
+  /** Moves what waits into the ring, in order, as far as there is room. */
+  #startWaiting(): void {
+    let started = false;
+    for (let job = this.#waiting[0]; job !== undefined && this.#broken === undefined; job = this.#waiting[0]) {
+      const last = this.#startPart(job);
+      if (last === undefined) break;
+      started = true;
+      if (last) this.#waiting.shift();
+    }
+    if (started) this.#publish();
+  }
+
+  /** Whether it was the job's last part; undefined when there is no room for anything. */
+  #startPart(job: Job): boolean | undefined {
+    if (this.#running.length === this.#runningFrom) this.#stagingUsed = 0;
     // One slot is kept for the end of the thread.
     const free = ring.opSlots - 1 - ((this.#submitted - this.#completed) | 0);
-    return Math.max(job.ops.length, 1) <= free;
-  }
-
-  #start(job: Job): void {
-    const ops = job.ops;
-    invariant(ops.length < ring.opSlots, 'a job fits into the ring', { ops: ops.length });
-    if (this.#running.length === this.#runningFrom) this.#stagingUsed = 0;
-    if (ops.length === 0) this.#setOp(ring.opCode.nothing, -1);
-    for (const op of ops) this.#encode(op);
-    job.staged = this.#staged;
-    this.#staged = undefined;
-    const last = (this.#submitted - 1) & (ring.opSlots - 1);
-    this.#ring.ops[last * ring.opInts + ring.lastAt] = 1;
-    this.#running.push(job);
-    this.#publish();
+    const staged: Staging[] = [];
+    const first = this.#submitted;
+    let bytes = 0;
+    if (free > 0 && (job.ops.length === 0 || job.error !== undefined)) {
+      // What is left of a failed job is not run; the thread learns where it ends.
+      job.next = job.ops.length;
+      this.#setOp(ring.opCode.nothing, -1, undefined);
+    }
+    while (job.next < job.ops.length && ((this.#submitted - first) | 0) < free && bytes < partBytesMax) {
+      const op = job.ops[job.next] as DiskOp;
+      if (op.kind === 'write') {
+        const n = this.#encodeWrite(op, job.written, staged);
+        if (n === undefined) break;
+        bytes += n;
+        job.written += n;
+        if (job.written < op.bytes.length) continue;
+        job.written = 0;
+      } else this.#encode(op);
+      job.next++;
+    }
+    const slots = (this.#submitted - first) | 0;
+    if (slots === 0) return undefined;
+    const last = job.next === job.ops.length;
+    const at = ((this.#submitted - 1) & (ring.opSlots - 1)) * ring.opInts + ring.lastAt;
+    this.#ring.ops[at] = last ? ring.last.ofJob : ring.last.ofPart;
+    this.#running.push({ job, slots, staged, last });
+    return last;
   }
 
   #publish(): void {
@@ -212,58 +255,59 @@ export class SharedDiskThread {
   }
 
   /** Takes the next slot; returns its number. */
-  #setOp(code: number, fd: number): number {
+  #setOp(code: number, fd: number, op: DiskOp | undefined): number {
     const slot = this.#submitted & (ring.opSlots - 1);
+    this.#slotOps[slot] = op;
     const { ops, durations } = this.#ring;
     const at = slot * ring.opInts;
     ops[at + ring.codeAt] = code;
     ops[at + ring.fdAt] = fd;
     ops[at + ring.statusAt] = 0;
-    ops[at + ring.lastAt] = 0;
+    ops[at + ring.lastAt] = ring.last.no;
     durations[slot] = 0;
     this.#submitted = (this.#submitted + 1) | 0;
     return slot;
   }
 
-  #encode(op: DiskOp): void {
+  #encode(op: Exclude<DiskOp, { kind: 'write' }>): void {
     const { positions } = this.#ring;
     switch (op.kind) {
-      case 'write': {
-        const slot = this.#setOp(ring.opCode.write, (op.file as ThreadFile).fd);
-        positions[slot] = op.position;
-        this.#setBytes(slot, op.bytes);
-        return;
-      }
       case 'sync':
-        this.#setOp(this.#skipSyncs ? ring.opCode.nothing : ring.opCode.sync, (op.file as ThreadFile).fd);
+        this.#setOp(this.#skipSyncs ? ring.opCode.nothing : ring.opCode.sync, (op.file as ThreadFile).fd, op);
         return;
       case 'truncate':
-        positions[this.#setOp(ring.opCode.truncate, (op.file as ThreadFile).fd)] = op.bytes;
+        positions[this.#setOp(ring.opCode.truncate, (op.file as ThreadFile).fd, op)] = op.bytes;
         return;
       case 'allocate':
-        positions[this.#setOp(ring.opCode.allocate, (op.file as ThreadFile).fd)] = op.bytes;
+        positions[this.#setOp(ring.opCode.allocate, (op.file as ThreadFile).fd, op)] = op.bytes;
         return;
       case 'rename':
-        this.#setOp(ring.opCode.rename, -1);
+        this.#setOp(ring.opCode.rename, -1, op);
         this.#tell({ paths: [op.from, op.to] });
         return;
       case 'unlink':
-        this.#setOp(ring.opCode.unlink, -1);
+        this.#setOp(ring.opCode.unlink, -1, op);
         this.#tell({ paths: [op.path] });
         return;
       case 'syncDir':
-        if (this.#skipSyncs) this.#setOp(ring.opCode.nothing, -1);
+        if (this.#skipSyncs) this.#setOp(ring.opCode.nothing, -1, op);
         else {
-          this.#setOp(ring.opCode.syncDir, -1);
+          this.#setOp(ring.opCode.syncDir, -1, op);
           this.#tell({ paths: [op.path] });
         }
         return;
     }
   }
 
-  #setBytes(slot: number, bytes: Uint8Array): void {
-    const shared = bytes.buffer instanceof SharedArrayBuffer ? bytes : this.#stage(bytes);
-    const buffer = shared.buffer as SharedArrayBuffer;
+  /** Encodes a write from byte `from` on, as many bytes as one piece takes. @returns how many; undefined when no memory is free */
+  #encodeWrite(op: Extract<DiskOp, { kind: 'write' }>, from: number, staged: Staging[]): number | undefined {
+    const bytes =
+      op.bytes.length === 0 || op.bytes.buffer instanceof SharedArrayBuffer ? op.bytes : this.#stage(op.bytes.subarray(from), staged);
+    if (bytes === undefined) return undefined;
+    const slot = this.#setOp(bytes.length === 0 ? ring.opCode.nothing : ring.opCode.write, (op.file as ThreadFile).fd, op);
+    if (bytes.length === 0) return 0;
+    this.#ring.positions[slot] = op.position + from;
+    const buffer = bytes.buffer as SharedArrayBuffer;
     let known = this.#buffers.indexOf(buffer);
     if (known === -1) {
       known = this.#nextBuffer;
@@ -277,53 +321,43 @@ export class SharedDiskThread {
     const at = slot * ring.opInts;
     ops[at + ring.bufferSlotAt] = known;
     ops[at + ring.bufferGenerationAt] = this.#generations[known] as number;
-    ops[at + ring.offsetAt] = shared.byteOffset;
-    ops[at + ring.lengthAt] = shared.length;
+    ops[at + ring.offsetAt] = bytes.byteOffset;
+    ops[at + ring.lengthAt] = bytes.length;
+    return bytes.length;
   }
 
-  /** A copy in shared memory. Aligned: V8 copies to shared memory word by word, but byte by byte when the two ends are not in step. */
-  #stage(bytes: Uint8Array): Uint8Array {
-    if (bytes.length > stagingBytesMax) {
-      const own = new Uint8Array(new SharedArrayBuffer(bytes.length));
-      own.set(bytes);
-      return own;
-    }
+  /**
+   * A copy in shared memory of what fits into one piece; undefined when none is free. Aligned: V8 copies to shared memory word by word, but byte
+   * by byte when the two ends are not in step.
+   */
+  #stage(bytes: Uint8Array, staged: Staging[]): Uint8Array | undefined {
     let from = ((this.#stagingUsed + 7) & ~7) + (bytes.byteOffset & 7);
     let staging = this.#staging;
-    if (staging === undefined || from + bytes.length > staging.bytes.length) {
+    if (staging === undefined || from + bytes.length > stagingBytes) {
+      if (staging === undefined || staging.parts > 0) {
+        // Writes under way keep the former one.
+        staging = this.#takeStaging();
+        if (staging === undefined) return undefined;
+        this.#staging = staging;
+      }
       from = bytes.byteOffset & 7;
-      // Writes under way keep the former one.
-      staging = this.#takeStaging(from + bytes.length);
-      this.#staging = staging;
     }
-    if (this.#staged?.includes(staging) !== true) {
-      staging.jobs++;
-      (this.#staged ??= []).push(staging);
+    if (!staged.includes(staging)) {
+      staging.parts++;
+      staged.push(staging);
     }
-    const view = staging.bytes.subarray(from, from + bytes.length);
-    view.set(bytes);
-    this.#stagingUsed = from + bytes.length;
+    const n = Math.min(bytes.length, stagingBytes - from);
+    const view = staging.bytes.subarray(from, from + n);
+    view.set(n === bytes.length ? bytes : bytes.subarray(0, n));
+    this.#stagingUsed = from + n;
     return view;
   }
 
-  #takeStaging(bytesMin: number): Staging {
-    const former = this.#staging;
-    if (former !== undefined && former.jobs === 0) this.#freeStaging(former);
-    const at = this.#stagingFree.findIndex((s) => s.bytes.length >= bytesMin);
-    const [free] = at < 0 ? [] : this.#stagingFree.splice(at, 1);
-    if (free !== undefined) {
-      this.#stagingFreeBytes -= free.bytes.length;
-      return free;
-    }
-    let size = Math.max(stagingBytesMin, former?.bytes.length ?? 0);
-    while (size < bytesMin) size *= 2;
-    return { bytes: new Uint8Array(new SharedArrayBuffer(size)), jobs: 0 };
-  }
-
-  #freeStaging(staging: Staging): void {
-    if (this.#stagingFreeBytes + staging.bytes.length > stagingFreeBytesMax) return;
-    this.#stagingFree.push(staging);
-    this.#stagingFreeBytes += staging.bytes.length;
+  #takeStaging(): Staging | undefined {
+    const free = this.#stagingFree.pop();
+    if (free !== undefined || this.#stagingPieces === stagingPiecesMax) return free;
+    this.#stagingPieces++;
+    return { bytes: new Uint8Array(new SharedArrayBuffer(stagingBytes)), parts: 0 };
   }
 
   #tell(message: ring.RingMessage): void {
@@ -335,41 +369,40 @@ export class SharedDiskThread {
     Atomics.store(this.#ring.control, ring.wokenAt, 0);
     const completed = Atomics.load(this.#ring.control, ring.completedAt);
     while (this.#completed !== completed) {
-      const job = this.#running[this.#runningFrom] as Job;
+      const part = this.#running[this.#runningFrom] as Part;
       this.#runningFrom++;
       if (this.#runningFrom === this.#running.length || this.#runningFrom === ring.opSlots) {
         this.#running = this.#running.slice(this.#runningFrom);
         this.#runningFrom = 0;
       }
-      this.#finish(job);
+      this.#finish(part);
     }
-    while (this.#waiting.length !== 0 && this.#hasRoom(this.#waiting[0] as Job)) this.#start(this.#waiting.shift() as Job);
+    this.#startWaiting();
   }
 
-  #finish(job: Job): void {
+  #finish(part: Part): void {
+    const { job } = part;
     const { ops, durations } = this.#ring;
-    let error: DiskError | undefined;
-    let syncMs = 0;
-    for (let i = 0; i < Math.max(job.ops.length, 1); i++) {
+    for (let i = 0; i < part.slots; i++) {
       const slot = (this.#completed + i) & (ring.opSlots - 1);
       const status = ops[slot * ring.opInts + ring.statusAt] as number;
-      syncMs += durations[slot] as number;
-      if (status < 0) error = new DiskError({ code: errnoName(status), ...subject(job.ops[i] as DiskOp) });
+      job.syncMs += durations[slot] as number;
+      if (status < 0) job.error = new DiskError({ code: errnoName(status), ...subject(this.#slotOps[slot] as DiskOp) });
+      this.#slotOps[slot] = undefined;
     }
-    this.#completed = (this.#completed + Math.max(job.ops.length, 1)) | 0;
-    this.#settle(job, error, syncMs);
+    this.#completed = (this.#completed + part.slots) | 0;
+    for (const staging of part.staged) if (--staging.parts === 0 && staging !== this.#staging) this.#stagingFree.push(staging);
+    if (!part.last) return;
+    this.#jobs--;
+    this.#settle(job, job.error, job.syncMs);
   }
 
   #settle(job: Job, error: DiskError | undefined, syncMs: number): void {
-    for (const staging of job.staged ?? []) if (--staging.jobs === 0 && staging !== this.#staging) this.#freeStaging(staging);
-    job.staged = undefined;
     if (syncMs > 0) this.#noteSync(syncMs);
     for (const op of job.ops) if ('file' in op) (op.file as ThreadFile).releaseFd();
     job.owner.pending--;
-    if (this.#pending === 0) {
-      this.#worker.unref();
-      if (this.#handles === 0) this.#end();
-    }
+    if (this.#jobs === 0) this.#worker.unref();
+    if (this.#pending === 0 && this.#handles === 0) this.#end();
     job.done(error, syncMs);
   }
 
@@ -382,11 +415,14 @@ export class SharedDiskThread {
   }
 
   #failAll(): void {
-    const jobs = [...this.#running.slice(this.#runningFrom), ...this.#waiting];
+    // A long job is in several parts, and may be waiting with the rest of them.
+    const jobs = new Set([...this.#running.slice(this.#runningFrom).map((part) => part.job), ...this.#waiting.splice(0)]);
     this.#running = [];
     this.#runningFrom = 0;
-    this.#waiting = [];
-    for (const job of jobs) this.#settle(job, this.#broken, 0);
+    for (const job of jobs) {
+      this.#jobs--;
+      this.#settle(job, this.#broken, 0);
+    }
   }
 }
 
@@ -402,7 +438,7 @@ class Handle implements DiskThread {
   submit(ops: readonly DiskOp[], done: JobDone, brief = false): void {
     invariant(!this.#closed, 'a job goes to an open thread', { thread: this.#thread.name });
     this.pending++;
-    this.#thread.submit({ ops, done, owner: this, staged: undefined }, brief);
+    this.#thread.submit({ ops, done, owner: this, next: 0, written: 0, error: undefined, syncMs: 0 }, brief);
   }
 
   close(): void {

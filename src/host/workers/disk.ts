@@ -20,9 +20,10 @@ run();
 
 function run(): void {
   let next = 0;
+  /** Whether an operation of this job failed: the others are left out. */
+  let failed = false;
   for (;;) {
     while (Atomics.load(control, ring.submittedAt) === next) Atomics.wait(control, ring.submittedAt, next);
-    let failed = false;
     for (;;) {
       const slot = (next & (ring.opSlots - 1)) >>> 0;
       const at = slot * ring.opInts;
@@ -37,7 +38,9 @@ function run(): void {
         failed = status !== 0;
       }
       next = (next + 1) | 0;
-      if (ops[at + ring.lastAt] === 1) break;
+      const last = ops[at + ring.lastAt] as number;
+      if (last === ring.last.ofJob) failed = false;
+      if (last !== ring.last.no) break;
     }
     Atomics.store(control, ring.completedAt, next);
     if (Atomics.exchange(control, ring.wokenAt, 1) === 0) port.postMessage(null);

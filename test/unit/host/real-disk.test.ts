@@ -1,7 +1,7 @@
 // What only the real disk can show: locks between processes, errors of the kernel, independence of libuv's pool, and the life of its threads.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { build } from 'esbuild';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -143,6 +143,66 @@ describe('threads', () => {
     expect(file.read(read, 0)).toBe(read.length);
     expect(read.every((b) => b === 7)).toBe(true);
     thread.close();
+    file.close();
+  });
+
+  test('long jobs go through little shared memory, in order', async () => {
+    const disk = new RealDisk();
+    const thread = disk.thread('long');
+    const file = disk.open(join(top, 'long'), { write: true, create: true });
+    const write = (fill: number, length: number, position: number): DiskOp => ({
+      kind: 'write',
+      file,
+      bytes: new Uint8Array(length + 3).fill(fill).subarray(3),
+      position,
+    });
+    const jobs: DiskOp[][] = [
+      [write(1, 9_000_001, 0)],
+      // More operations than the ring takes.
+      Array.from({ length: 1000 }, (_, i) => write(2, 10, 5 + 10 * i)),
+      [write(3, 0, 0), write(3, 3_000_000, 20_000), write(4, 6_000_000, 2_000_000), { kind: 'sync', file }],
+      [write(5, 7, 0)],
+    ];
+    const expected = Buffer.alloc(9_000_001, 1);
+    for (const op of jobs.flat()) if (op.kind === 'write') expected.set(op.bytes, op.position);
+    const before = process.memoryUsage().arrayBuffers;
+    const order: number[] = [];
+    const done = jobs.map((ops, n) => new Promise((resolve) => thread.submit(ops, (error) => (order.push(n), resolve(error)))));
+    expect(thread.pending).toBe(4);
+    expect(await Promise.all(done)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(order).toEqual([0, 1, 2, 3]);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(5e6);
+    const read = Buffer.alloc(expected.length + 1);
+    expect(file.read(read, 0)).toBe(expected.length);
+    expect(read.subarray(0, expected.length).equals(expected)).toBe(true);
+    thread.close();
+    file.close();
+  });
+
+  test('nothing of a long job is run behind the operation that failed, and the next job is whole', async () => {
+    const disk = new RealDisk();
+    const thread = disk.thread('failing');
+    const file = disk.open(join(top, 'failing'), { write: true, create: true });
+    const full = disk.open('/dev/full', { write: true });
+    const bytes = new Uint8Array(3_000_000);
+    const long: DiskOp[] = [
+      { kind: 'write', file, bytes: Buffer.from('begin'), position: 0 },
+      ...Array.from({ length: 300 }, (): DiskOp => ({ kind: 'write', file: full, bytes, position: 0 })),
+      { kind: 'rename', from: file.path, to: `${file.path}-renamed` },
+    ];
+    const next: DiskOp[] = [
+      { kind: 'write', file, bytes: Buffer.from('next'), position: 0 },
+      { kind: 'rename', from: file.path, to: `${file.path}-next` },
+    ];
+    const results = await Promise.all(
+      [long, next].map((ops) => new Promise<DiskError | undefined>((resolve) => thread.submit(ops, resolve))),
+    );
+    expect(results.map((error) => error?.message)).toEqual(['write /dev/full: ENOSPC', undefined]);
+    expect(disk.stat(`${file.path}-renamed`)).toBeUndefined();
+    expect(disk.stat(`${file.path}-next`)?.bytes).toBe(5);
+    expect(readFileSync(`${file.path}-next`, 'utf8')).toBe('nextn');
+    thread.close();
+    full.close();
     file.close();
   });
 

@@ -13,10 +13,13 @@ import { IndexPageError, pageBytes, pageType } from './page-format.ts';
 /** Frames per allocation: 1 MiB, so memory is taken as it is needed. */
 const chunkFrames = 256;
 const chunkShift = 8;
-/** Pages per staging buffer, i.e. the longest single write of a checkpoint: 1 MiB. */
-const stagingPages = 256;
-/** Staging buffers kept for the next checkpoint. */
-const stagingKept = 4;
+/** Pages per staging buffer, i.e. the longest single write of a checkpoint: 512 KiB, as many as a checkpoint copies at a time. */
+const stagingPages = 128;
+/**
+ * Staging buffers in shared memory, kept for good: 6 MiB, what a checkpoint has on its way and what changes meanwhile. Beyond that (a slow disk)
+ * copies lie in memory that is given up: shared memory comes back only when the collectors of both threads have run.
+ */
+const stagingKept = 12;
 /** Frames looked at for one that may go: with nearly all of them dirty the cache rather grows than makes each miss a walk through it. */
 const sweepMax = 512;
 /** Below this a tree operation could run out of frames it does not itself hold. */
@@ -84,6 +87,7 @@ export class PageStore {
   #stagingFull: Buffer[] = [];
   /** Shared memory, so that a disk thread writes it from where it is. */
   readonly #stagingFree: Buffer[] = [];
+  #stagingMade = 0;
   #stagingUsed = 0;
   #runStart = 0;
   #runSlot = -1;
@@ -266,7 +270,7 @@ export class PageStore {
 
   /** The memory of finished writes may be used again. */
   giveBack(buffers: readonly Buffer[]): void {
-    for (const b of buffers) if (this.#stagingFree.length < stagingKept) this.#stagingFree.push(b);
+    for (const b of buffers) if (b.buffer instanceof SharedArrayBuffer) this.#stagingFree.push(b);
   }
 
   /** Writes that are ready to go, how many bytes they hold, and their memory, to be given back when they are done. */
@@ -345,7 +349,7 @@ export class PageStore {
     if (this.#staging === undefined || this.#stagingUsed === stagingPages * pageBytes) {
       this.#endRun();
       if (this.#staging !== undefined) this.#stagingFull.push(this.#staging);
-      this.#staging = this.#stagingFree.pop() ?? Buffer.from(new SharedArrayBuffer(stagingPages * pageBytes));
+      this.#staging = this.#takeStaging();
       this.#stagingUsed = 0;
       this.#runStart = 0;
     } else if (slot !== this.#runSlot + (this.#stagingUsed - this.#runStart) / pageBytes) this.#endRun();
@@ -362,6 +366,14 @@ export class PageStore {
     c.table.slots[id] = slot + 1;
     c.table.crcs[id] = crc;
     this.#state[f] = held;
+  }
+
+  #takeStaging(): Buffer {
+    const free = this.#stagingFree.pop();
+    if (free !== undefined) return free;
+    if (this.#stagingMade === stagingKept) return Buffer.allocUnsafeSlow(stagingPages * pageBytes);
+    this.#stagingMade++;
+    return Buffer.from(new SharedArrayBuffer(stagingPages * pageBytes));
   }
 
   #endRun(): void {

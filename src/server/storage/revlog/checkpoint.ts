@@ -105,7 +105,7 @@ export function loadCheckpoint(disk: Disk, dir: string): { loaded: LoadedCheckpo
 /** Pages copied in one slice: about 0.5 ms. */
 const slicePages = 128;
 /** Bytes of index pages on their way to the disk at a time: bounds the copies held in memory. */
-const inFlightBytesMax = 8 * 1024 * 1024;
+const inFlightBytesMax = 4 * 1024 * 1024;
 
 export interface CheckpointRun {
   readonly disk: Disk;
