@@ -5,17 +5,17 @@
  * `crc32c(crc32c(0, a), b)`; this is how etcd's WAL runs one value through all records.
  */
 
-/** Eight tables of 256, one after another: table k gives the effect of a byte that is followed by k zero bytes. */
-const tables = makeTables();
+const tables = makeCrc32cTables(8);
 
-function makeTables(): Int32Array {
-  const t = new Int32Array(8 * 256);
+/** So many tables of 256, one after another: table k gives the effect of a byte that is followed by k zero bytes. */
+export function makeCrc32cTables(count: number): Int32Array {
+  const t = new Int32Array(count * 256);
   for (let n = 0; n < 256; n++) {
     let c = n;
     for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0x82f63b78 : c >>> 1;
     t[n] = c;
   }
-  for (let i = 256; i < 8 * 256; i++) {
+  for (let i = 256; i < count * 256; i++) {
     const before = t[i - 256] as number;
     t[i] = (before >>> 8) ^ (t[before & 255] as number);
   }

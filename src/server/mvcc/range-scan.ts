@@ -1,9 +1,12 @@
 /** One range at one revision, in as many steps as the caller likes. */
 import { compareBytes } from '../../base/bytes.ts';
+import { must } from '../../base/invariant.ts';
 import { RowGather } from '../storage/row-gather.ts';
 import type { Backend, KeyRange, VersionCursor } from '../storage/backend.ts';
+import { lendList, returnList, versionsAtOnce } from '../storage/version-list.ts';
 import type { CountCache } from './count-cache.ts';
 import { rowKey } from './key-value.ts';
+import { RowReader, type Measured } from './row-reader.ts';
 import type { SliceBudget } from './slices.ts';
 
 export interface RangeScanOptions {
@@ -19,6 +22,8 @@ export interface RangeScanOptions {
   readonly countOnly: boolean;
   /** Rows go into `gathered`. */
   readonly gather: boolean;
+  /** Once so many bytes are gathered, further rows are only measured: `rest` says where they begin and what they take. Infinity = all are gathered. */
+  readonly gatherBytesMax: number;
   /** The count when it is known without walking: at the newest revision. */
   readonly total: number | undefined;
 }
@@ -34,9 +39,12 @@ export function isEmptyRange(range: KeyRange): boolean {
 export class RangeScan {
   readonly kvs: Uint8Array[] = [];
   readonly gathered: RowGather | undefined;
+  /** Rows that were measured, and the key with which they begin. */
+  rest: { readonly from: Uint8Array; readonly measured: Measured } | undefined;
   count = 0;
   readonly #o: RangeScanOptions;
   #cursor: VersionCursor | undefined;
+  #reader: RowReader | undefined;
   #counting: Counting | undefined;
 
   constructor(options: RangeScanOptions) {
@@ -44,15 +52,15 @@ export class RangeScan {
     this.gathered = options.gather ? new RowGather() : undefined;
   }
 
-  /** Rows collected so far. */
+  /** Rows collected or measured so far. */
   get #rows(): number {
-    return this.gathered?.count ?? this.kvs.length;
+    return this.gathered === undefined ? this.kvs.length : this.gathered.count + (this.rest?.measured.rows ?? 0);
   }
 
   /** @returns true when `kvs` and `count` are final. Without a budget it runs to the end. */
   advance(budget: SliceBudget | undefined): boolean {
     if (this.#counting !== undefined) return this.#walk(this.#counting, budget);
-    const { backend, key, end, rev, limit, countOnly, total } = this.#o;
+    const { key, end, rev, countOnly, counts, total } = this.#o;
     if (countOnly) {
       if (total !== undefined) {
         this.count = total;
@@ -60,29 +68,60 @@ export class RangeScan {
       }
       return this.#countFrom(key, budget);
     }
-    const cursor = (this.#cursor ??= backend.cursor({ key, end }, rev));
-    const { kvs, gathered } = this;
-    while (limit === 0 || this.#rows < limit) {
-      if (!cursor.next()) {
-        this.count = this.#rows;
-        return true;
-      }
-      let bytes: number;
-      if (gathered === undefined) {
-        const row = backend.read(cursor.version);
-        kvs.push(row);
-        bytes = row.length;
-      } else bytes = backend.readInto(cursor.version, gathered);
-      if (budget?.spend(bytes) === true) return false;
+    const found = this.gathered === undefined ? this.#collect(budget) : this.#gather(this.gathered, budget);
+    if (found === 'paused') return false;
+    if (found === 'all') {
+      this.count = this.#rows;
+      return true;
     }
     const known = total ?? this.#knownTotal();
     if (known !== undefined) {
       this.count = known;
-      const { counts } = this.#o;
       if (counts !== undefined && known - this.#rows >= counts.keysMin) counts.put(rev, this.#after(), end, known - this.#rows);
       return true;
     }
     return this.#countFrom(this.#after(), budget);
+  }
+
+  #openCursor(): VersionCursor {
+    const { backend, key, end, rev } = this.#o;
+    return (this.#cursor ??= backend.cursor({ key, end }, rev));
+  }
+
+  #collect(budget: SliceBudget | undefined): Found {
+    const { backend, limit } = this.#o;
+    const cursor = this.#openCursor();
+    while (limit === 0 || this.kvs.length < limit) {
+      if (!cursor.next()) return 'all';
+      const row = backend.read(cursor.version);
+      this.kvs.push(row);
+      if (budget?.spend(row.length) === true) return 'paused';
+    }
+    return 'limit';
+  }
+
+  #gather(gathered: RowGather, budget: SliceBudget | undefined): Found {
+    const { backend, limit, gatherBytesMax } = this.#o;
+    const reader = (this.#reader ??= new RowReader(backend, this.#openCursor()));
+    for (;;) {
+      if (reader.isBetween) {
+        if (limit > 0 && this.#rows >= limit) return this.#gatherEnds(reader, 'limit');
+        if (this.rest === undefined && gathered.bytes > gatherBytesMax) this.#beginRest();
+      }
+      const left = limit === 0 ? versionsAtOnce : limit - this.#rows;
+      const there = this.rest === undefined ? reader.read(gathered, left) : reader.measure(this.rest.measured, left);
+      if (!there) return this.#gatherEnds(reader, 'all');
+      if (budget?.isSpent() === true) return 'paused';
+    }
+  }
+
+  #beginRest(): void {
+    this.rest = { from: this.#after(), measured: { rows: 0, bytes: 0, lastBytes: 0 } };
+  }
+
+  #gatherEnds(reader: RowReader, found: Found): Found {
+    reader.close();
+    return found;
   }
 
   /** The count of the whole range, when an earlier page ended where this one starts. */
@@ -93,9 +132,8 @@ export class RangeScan {
 
   /** The least key behind the last one collected. */
   #after(): Uint8Array {
-    const last = this.gathered === undefined ? this.kvs[this.kvs.length - 1] : this.gathered.last;
-    if (last === undefined) return this.#o.key;
-    const key = rowKey(last);
+    if (this.#rows === 0) return this.#o.key;
+    const key = this.gathered === undefined ? rowKey(must(this.kvs.at(-1), 'a row was read')) : this.#openCursor().key;
     const after = Buffer.alloc(key.length + 1);
     after.set(key);
     return after;
@@ -121,16 +159,23 @@ export class RangeScan {
   }
 
   #walk(c: Counting, budget: SliceBudget | undefined): boolean {
-    while (c.cursor.next()) {
-      c.walked++;
-      if (budget?.spend(0) === true) return false;
-    }
+    const list = lendList();
+    let paused = false;
+    do {
+      c.cursor.fill(list, versionsAtOnce);
+      c.walked += list.count;
+    } while (list.count === versionsAtOnce && !(paused = budget?.isSpent() === true));
+    returnList(list);
+    if (paused) return false;
     const rest = c.base + c.sign * c.walked;
     this.#o.counts?.put(this.#o.rev, c.start, this.#o.end, rest);
     this.count = this.#rows + rest;
     return true;
   }
 }
+
+/** Why the collecting stopped. */
+type Found = 'all' | 'limit' | 'paused';
 
 /** Counting of `[start, end)`: the keys walked are added to, or taken from, what a neighbour has. */
 interface Counting {

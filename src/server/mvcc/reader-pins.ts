@@ -2,6 +2,8 @@
 
 export interface Pin {
   readonly rev: number;
+  /** Runs when a compaction begins to wait for the reader, who may have been waiting itself. */
+  onAwaited: (() => void) | undefined;
 }
 
 interface Waiter {
@@ -14,7 +16,7 @@ export class ReaderPins {
   #waiters: Waiter[] = [];
 
   pin(rev: number): Pin {
-    const pin = { rev };
+    const pin = { rev, onAwaited: undefined };
     this.#pins.add(pin);
     return pin;
   }
@@ -27,15 +29,26 @@ export class ReaderPins {
     for (const w of waiters) this.whenNoneBelow(w.rev, w.ready);
   }
 
-  /** Runs `ready`, at once when it can, when no reader stands below `rev`. Ends: such readers are no longer let in, and each only computes. */
+  isAwaited(pin: Pin): boolean {
+    return this.#waiters.some((w) => pin.rev < w.rev);
+  }
+
+  /**
+   * Runs `ready`, at once when it can, when no reader stands below `rev`. Ends: such readers are no longer let in, and each only computes once it is
+   * told that it is awaited.
+   */
   whenNoneBelow(rev: number, ready: () => void): void {
-    for (const pin of this.#pins) {
-      if (pin.rev < rev) {
-        this.#waiters.push({ rev, ready });
-        return;
-      }
+    const below = [...this.#pins].filter((pin) => pin.rev < rev);
+    if (below.length === 0) {
+      ready();
+      return;
     }
-    ready();
+    this.#waiters.push({ rev, ready });
+    for (const pin of below) {
+      const { onAwaited } = pin;
+      pin.onAwaited = undefined;
+      onAwaited?.();
+    }
   }
 
   /** After the store's content was replaced: nobody stands on the old one. */

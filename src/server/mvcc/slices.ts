@@ -29,6 +29,11 @@ export class SliceBudget {
     this.#rows += 1 + Math.floor(bytes / bytesPerRow);
     if (this.#rows < rowsPerClockLook) return false;
     this.#rows = 0;
+    return this.isSpent();
+  }
+
+  /** Looks at the clock. */
+  isSpent(): boolean {
     return this.#clock.mono() >= this.#until;
   }
 }

@@ -15,6 +15,7 @@ import { CountCache } from './count-cache.ts';
 import { BackendHash, CompactionHashes, RevisionHash } from './hash.ts';
 import { encodeRevisionKey, revisionKeyMain } from './key-value.ts';
 import { isEmptyRange, RangeScan } from './range-scan.ts';
+import { RangeRest } from './range-rest.ts';
 import { ReaderPins, type Pin } from './reader-pins.ts';
 import { runSliced, SliceBudget, type Sliced } from './slices.ts';
 import {
@@ -37,6 +38,9 @@ export const compactionBatchRowsDefault = 1000;
 export const compactionSleepMsDefault = 10;
 /** Bytes of refused events kept for one stream; beyond it history is read again when the receiver has room. */
 export const watchBufferBytesDefault = 8 << 20;
+
+/** Bytes of rows of one range that are gathered before the answer begins; what lies behind them is read while it is sent. */
+const gatherBytesMax = 1024 * 1024;
 
 export interface StoreOptions {
   readonly backend: Backend;
@@ -138,7 +142,7 @@ export class Store implements MvccStore, TxnOwner {
       signal,
       scan,
       () => {
-        done(undefined, signal.cancelled ? undefined : rangeResult(scan, current));
+        done(undefined, signal.cancelled ? undefined : { ...rangeResult(scan, current), ...this.#rest(scan, query, rev) });
       },
       () => {
         this.rangeSliced(query, signal, done);
@@ -351,8 +355,26 @@ export class Store implements MvccStore, TxnOwner {
       limit: Math.max(limit, 0),
       countOnly,
       gather: query.gather === true,
+      gatherBytesMax: query.inParts === true ? gatherBytesMax : Infinity,
       total: limit > 0 && this.#isNewest(rev, current) ? backend.countLatest({ key, end }) : undefined,
     });
+  }
+
+  /** What the scan measured and did not read. */
+  #rest(scan: RangeScan, query: RangeQuery, rev: number): Pick<RangeResult, 'rest'> {
+    if (scan.rest === undefined || scan.rest.measured.rows === 0) return {};
+    const epoch = this.#epoch;
+    const rest = new RangeRest({
+      backend: this.#backend,
+      clock: this.#clock,
+      pins: this.#pins,
+      key: scan.rest.from,
+      end: query.end ?? query.key,
+      rev,
+      measured: scan.rest.measured,
+      isReplaced: () => this.#epoch !== epoch,
+    });
+    return { rest };
   }
 
   /** Whether the index's own counts are those of `rev`: not for one who reads past the txn that is being written. */

@@ -1,6 +1,7 @@
 /** The face of the MVCC store towards apply, services and maintenance. */
 import type { Histogram } from '../../base/metrics.ts';
 import type { RowGather } from '../storage/row-gather.ts';
+import type { RangeRest } from './range-rest.ts';
 import type { Backend, KeyRange } from '../storage/backend.ts';
 
 export class CompactedError extends Error {
@@ -18,6 +19,8 @@ export interface RangeQuery extends KeyRange {
   readonly countOnly: boolean;
   /** Rows may come in `gathered`, ready to be sent, instead of in `kvs`: for answers that need neither sorting nor filtering. */
   readonly gather?: boolean;
+  /** With `gather`: of a long answer most rows may come in `rest`. `rangeSliced` only. */
+  readonly inParts?: boolean;
 }
 
 export interface RangeResult {
@@ -25,6 +28,8 @@ export interface RangeResult {
   readonly kvs: Uint8Array[];
   /** Set when the query asked for it and the store read more than a row: `kvs` is empty then. */
   readonly gathered?: RowGather;
+  /** The rows behind those gathered, still to be read. The caller closes it. */
+  readonly rest?: RangeRest;
   /** All keys in the range at that revision, limit left out. */
   readonly count: number;
   /** The store's revision when the range ran (not the one asked for). */

@@ -18,7 +18,7 @@ import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
 import type { CompactedError, FutureRevisionError, RangeResult } from '../mvcc/types.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnlyTxn, isSerializableTxn } from '../txn/checks.ts';
 import { readTxn } from '../txn/execute.ts';
-import { asRead, encodeGathered, encodeRangeAnswer, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
+import { asRead, encodeRangeAnswer, encodeTail, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
 import { passes, type ServiceContext } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
 import { registerRangeStream } from './range-stream.ts';
@@ -250,9 +250,11 @@ class RangeJob implements Job {
     call.rowsInAll = result.count;
     if (result.gathered !== undefined) {
       if (result.gathered.count > rowsTimed) call.workedMs = context.member.clock.mono();
-      const parts = encodeGathered(call.request, result.gathered, result.count);
+      const { limit } = call.request;
+      const more = limit > 0 && result.gathered.count > limit;
+      if (more) result.gathered.dropLast();
       call.rows = result.gathered.count;
-      call.replyEncoded([context.header(result.rev), ...parts]);
+      call.replyEncoded([context.header(result.rev), ...result.gathered.take(), ...encodeTail(more, result.count)]);
       return;
     }
     if (result.kvs.length > rowsTimed) call.workedMs = context.member.clock.mono();

@@ -6,6 +6,7 @@
  * process at once.
  */
 import type { RowGather } from './row-gather.ts';
+import type { VersionList } from './version-list.ts';
 import type { ConfState } from '../../raft/types.ts';
 
 /** etcd's buckets besides `key`, in etcd's spelling. */
@@ -31,7 +32,7 @@ export interface Revision {
 /** One stored version of a key. */
 export interface Version extends Revision {
   readonly tombstone: boolean;
-  /** Opaque; where the row lies. Valid in the turn in which it was looked up. */
+  /** Opaque; where the row lies. Valid in the turn in which it was looked up, and for as long as no compaction may remove the row. */
   readonly position: number;
 }
 
@@ -48,6 +49,11 @@ export interface VersionCursor {
   /** A view valid until the next call. */
   readonly key: Uint8Array;
   readonly version: Version;
+  /**
+   * Empties the list and enters the next versions, as many as it takes and `max` at most; fewer only at the end. `key` is that of the last one then,
+   * except at the end; `version` is not set.
+   */
+  fill(list: VersionList, max: number): void;
 }
 
 /** A row as the `key` bucket of etcd has it. */
@@ -91,13 +97,18 @@ export interface Backend {
   latest(key: Uint8Array): Version | undefined;
   /** The newest version with `main` ≤ `rev`, undefined when there is none or it is a tombstone. */
   visible(key: Uint8Array, rev: number): Version | undefined;
-  cursor(range: KeyRange, rev: number, options?: { readonly reverse?: boolean }): VersionCursor;
+  cursor(range: KeyRange, rev: number): VersionCursor;
   /** How many keys are visible at the newest revision. O(log n). */
   countLatest(range: KeyRange): number;
   /** The row of a version: `mvccpb.KeyValue` bytes, not to be changed. @throws CorruptError when its checksum is wrong (rule F-8). */
   read(version: Version): Uint8Array;
-  /** As `read`, copied into an answer that is gathered. @returns its bytes */
-  readInto(version: Version, into: RowGather): number;
+  /**
+   * As `read`, of the list's versions from the one numbered `from` on, copied into an answer that is gathered; ends when `bytesMax` are exceeded.
+   * @returns the number of the first version left
+   */
+  gather(list: VersionList, from: number, into: RowGather, bytesMax: number): number;
+  /** Bytes that the rows of the list take in an answer, without reading them; of the last one alone with `from` = `count - 1`. */
+  measure(list: VersionList, from: number): number;
   /**
    * Appends a row; revisions must go up. `kv` is kept, not copied. `lease` (0n = none) is the lease the new version is attached to: the
    * index moves the key from its former lease to this one.

@@ -4,7 +4,6 @@ import type { Writer } from '../../api/proto-io.ts';
 import { compareBytes } from '../../base/bytes.ts';
 import { patternSort } from '../../base/pattern-sort.ts';
 import type { RangeQuery, RangeResult } from '../mvcc/types.ts';
-import type { RowGather } from '../storage/row-gather.ts';
 import { storeEnd } from './key-ranges.ts';
 import { keyOnlyRow, rowFields, valuelessRow, type RowFields } from './row-fields.ts';
 
@@ -86,15 +85,11 @@ export function asRead(r: RangeRequest): boolean {
   return !r.keysOnly && r.sortTarget === RangeRequest_SortTarget.KEY && r.sortOrder !== RangeRequest_SortOrder.DESCEND && !hasFilter(r);
 }
 
-/** The answer whose rows were gathered as they were read, in parts. */
-export function encodeGathered(r: RangeRequest, gathered: RowGather, count: number): Uint8Array[] {
-  const more = r.limit > 0 && gathered.count > r.limit;
-  if (more) gathered.dropLast();
-  const parts = gathered.parts();
+/** What stands behind the rows of an answer. */
+export function encodeTail(more: boolean, count: number): Uint8Array[] {
   const tail = Buffer.allocUnsafe(13);
   const n = putTail(tail, 0, { kvs: [], more, count });
-  if (n !== 0) parts.push(tail.subarray(0, n));
-  return parts;
+  return n === 0 ? [] : [tail.subarray(0, n)];
 }
 
 /** Appends `kvs` 2, `more` 3 and `count` 4 of a RangeResponse. */
@@ -155,9 +150,7 @@ export function encodeRangeAnswer(answer: RangeAnswer): Uint8Array[] {
       return parts;
     } else parts.push(part);
   }
-  const tail = Buffer.allocUnsafe(13);
-  const n = putTail(tail, 0, answer);
-  if (n !== 0) parts.push(tail.subarray(0, n));
+  parts.push(...encodeTail(answer.more, answer.count));
   return parts;
 }
 

@@ -4,7 +4,8 @@
  * With `journal` it also models power loss: everything that changes it is written down, a commit marks how much is durable, and `crash`
  * gives the backend that a restart would find.
  */
-import type { RowGather } from '../../../src/server/storage/row-gather.ts';
+import { framedBytes, type RowGather } from '../../../src/server/storage/row-gather.ts';
+import { versionsAtOnce, type VersionList } from '../../../src/server/storage/version-list.ts';
 import { compareBytes, copyBytes, fromLatin1, latin1, utf8 } from '../../../src/base/bytes.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { invariant } from '../../../src/base/invariant.ts';
@@ -92,29 +93,34 @@ export class ModelBackend implements Backend {
     return entry === undefined ? undefined : visibleOf(entry, rev);
   }
 
-  cursor(range: KeyRange, rev: number, options?: { readonly reverse?: boolean }): VersionCursor {
-    const reverse = options?.reverse ?? false;
+  cursor(range: KeyRange, rev: number): VersionCursor {
     const start = latin1(range.key);
     const end = range.end === undefined ? start + '\0' : latin1(range.end);
     const unbounded = range.end !== undefined && end === '';
-    const state = { at: reverse ? (unbounded ? undefined : end) : start, done: false, index: -1, generation: -1 };
+    const state = { at: start, done: false, index: -1, generation: -1 };
     const backend = this;
     let current: ModelKey | undefined;
     let version: Version | undefined;
     const step = (): ModelKey | undefined => {
       if (state.generation !== backend.#generation) {
         state.generation = backend.#generation;
-        if (!reverse) state.index = backend.#lowerBound(state.at ?? '');
-        else state.index = (state.at === undefined ? backend.#keys.length : backend.#lowerBound(state.at)) - 1;
+        state.index = backend.#lowerBound(state.at);
       }
       const entry = backend.#keys[state.index];
       if (entry === undefined) return undefined;
-      if (reverse ? entry.text < start : !unbounded && entry.text >= end) return undefined;
-      state.index += reverse ? -1 : 1;
-      state.at = reverse ? entry.text : entry.text + '\0';
+      if (!unbounded && entry.text >= end) return undefined;
+      state.index++;
+      state.at = entry.text + '\0';
       return entry;
     };
     return {
+      fill(list: VersionList, max: number): void {
+        list.count = 0;
+        while (list.count < Math.min(max, versionsAtOnce) && this.next()) {
+          const { main, sub, position } = this.version;
+          list.add(main, sub, position, (backend.#rows[position] as ModelRow).value.length);
+        }
+      },
       next(): boolean {
         for (;;) {
           const entry = state.done ? undefined : step();
@@ -154,10 +160,19 @@ export class ModelBackend implements Backend {
     return n;
   }
 
-  readInto(version: Version, into: RowGather): number {
-    const row = this.read(version);
-    into.add(row, 0, row.length);
-    return row.length;
+  gather(list: VersionList, from: number, into: RowGather, bytesMax: number): number {
+    const mark = into.bytes + bytesMax;
+    let i = from;
+    for (; i < list.count && into.bytes <= mark; i++) {
+      const row = this.read(listed(list, i));
+      into.add(row, 0, row.length);
+    }
+    return i;
+  }
+  measure(list: VersionList, from: number): number {
+    let sum = 0;
+    for (let i = from; i < list.count; i++) sum += framedBytes(list.size[i] as number);
+    return sum;
   }
   read(version: Version): Uint8Array {
     this.reads++;
@@ -406,4 +421,8 @@ function visibleOf(entry: ModelKey, rev: number): ModelRow | undefined {
     if (version !== undefined && version.main <= rev) return version.tombstone ? undefined : version;
   }
   return undefined;
+}
+
+function listed(list: VersionList, i: number): Version {
+  return { main: list.main[i] as number, sub: list.sub[i] as number, tombstone: false, position: list.position[i] as number };
 }

@@ -8,6 +8,7 @@ import { compareBytes, copyBytes, emptyBytes, equalBytes } from '../../../base/b
 import { invariant } from '../../../base/invariant.ts';
 import type { BucketName, KeyRange, Revision, ShowValue, Version, VersionCursor } from '../backend.ts';
 import { bucketNames } from '../backend.ts';
+import { type VersionList, versionsAtOnce } from '../version-list.ts';
 import { cellFlag, revisionMax, subMax } from './page-format.ts';
 import type { PageStore } from './page-store.ts';
 import { Tree, weight } from './tree.ts';
@@ -88,10 +89,9 @@ export class KeyIndex {
     return compareBytes(key, end) >= 0 ? 0 : this.#keys.rank(end) - this.#keys.rank(key);
   }
 
-  cursor(range: KeyRange, rev: number, reverse: boolean): VersionCursor {
+  cursor(range: KeyRange, rev: number): VersionCursor {
     const at = Math.min(rev, revisionMax);
-    if (range.end === undefined) return new PointCursor(this, range.key, at);
-    return reverse ? new ReverseCursor(this, range, at) : new ForwardCursor(this, range, at);
+    return range.end === undefined ? new PointCursor(this, range.key, at) : new ForwardCursor(this, range, at);
   }
 
   /**
@@ -423,6 +423,13 @@ class PointCursor implements VersionCursor {
     this.version = v;
     return true;
   }
+
+  fill(list: VersionList, max: number): void {
+    list.count = 0;
+    if (max <= 0 || !this.next()) return;
+    const { main, sub, position, size } = this.version;
+    list.add(main, sub, position, size);
+  }
 }
 
 class ForwardCursor implements VersionCursor {
@@ -442,6 +449,8 @@ class ForwardCursor implements VersionCursor {
   readonly #path = new Int32Array(32);
   #depth = 0;
   #done = false;
+  /** A leaf all of whose keys lie in the range; −1 = none that is known. */
+  #leafInside = -1;
 
   constructor(index: KeyIndex, range: KeyRange, rev: number) {
     this.#index = index;
@@ -459,39 +468,78 @@ class ForwardCursor implements VersionCursor {
 
   next(): boolean {
     if (this.#done) return false;
+    if (!this.#visible(this.#enter())) {
+      this.#done = true;
+      return false;
+    }
+    this.version = versionAt(this.#tree);
+    this.#leave();
+    return true;
+  }
+
+  /** Nothing of the cursor changes before its last step: cut short by an error, it can be called again. */
+  fill(list: VersionList, max: number): void {
+    list.count = 0;
+    if (this.#done || max <= 0) return;
+    const wanted = Math.min(max, versionsAtOnce);
+    for (let there = this.#visible(this.#enter()); there; there = this.#visible(this.#nextKey())) {
+      const t = this.#tree;
+      const p = t.payload;
+      const v = t.view;
+      list.add(t.main, t.sub, v.getUint32(p, true) * positionShift + v.getUint32(p + 4, true), v.getUint32(p + 8, true));
+      if (list.count === wanted) {
+        this.#leave();
+        return;
+      }
+    }
+    this.#done = true;
+  }
+
+  /** Behind the last key given, or to the first cell that may count. */
+  #enter(): boolean {
     const t = this.#index.keyTree;
-    let there: boolean;
+    this.#leafInside = -1;
     if (this.#mutations === t.mutations && this.#tree === t) {
       t.restorePath(this.#path, this.#depth);
       t.resume(this.#leaf, this.#cell);
-      there = this.#nextKey();
-    } else {
-      this.#tree = t;
-      this.#mutations = -1;
-      there = t.seek(this.key, this.#from, subMax);
+      return this.#nextKey();
     }
+    this.#tree = t;
+    this.#mutations = -1;
+    return t.seek(this.key, this.#from, subMax);
+  }
+
+  /** From the place (`there`: it is at a cell) on to the next version that counts. */
+  #visible(there: boolean): boolean {
+    const t = this.#tree;
     for (;;) {
-      if (!there || (this.#end.length > 0 && t.compareKey(this.#end) >= 0)) {
-        this.#done = true;
-        return false;
-      }
-      if (t.main > this.#rev) {
-        // To the version that was visible then; or to another key, which must be looked at from the top.
-        there = this.#olderVersion();
-        continue;
-      }
-      this.#takeKey();
-      if ((t.flags & cellFlag.tombstone) !== 0) {
-        there = this.#nextKey();
-        continue;
-      }
-      this.version = versionAt(t);
-      this.#leaf = t.leaf;
-      this.#cell = t.index;
-      this.#mutations = t.mutations;
-      this.#depth = t.savePath(this.#path);
+      if (!there || !this.#isInside(t)) return false;
+      // To the version that was visible then; or to another key, which must be looked at from the top.
+      if (t.main > this.#rev) there = this.#olderVersion();
+      else if ((t.flags & cellFlag.tombstone) !== 0) there = this.#nextKey();
+      else return true;
+    }
+  }
+
+  #isInside(t: Tree): boolean {
+    if (this.#end.length === 0 || this.#leafInside === t.leaf) return true;
+    if (t.leafIsBefore(this.#end)) {
+      this.#leafInside = t.leaf;
       return true;
     }
+    return t.compareKey(this.#end) < 0;
+  }
+
+  #leave(): void {
+    const t = this.#tree;
+    this.#keyBytes = t.keyBytes;
+    if (this.#keyBytes > this.#key.length) this.#key = Buffer.allocUnsafe(this.#keyBytes * 2);
+    t.copyKey(this.#key);
+    this.#from = -1;
+    this.#leaf = t.leaf;
+    this.#cell = t.index;
+    this.#mutations = t.mutations;
+    this.#depth = t.savePath(this.#path);
   }
 
   /** From a version newer than wanted to the first that is old enough, or to the next key. */
@@ -501,59 +549,16 @@ class ForwardCursor implements VersionCursor {
       if (!t.step()) return false;
       if (t.flags & cellFlag.newest || t.main <= this.#rev) return true;
     }
-    this.#takeKey();
-    this.#from = this.#rev;
-    return t.seek(this.key, this.#rev, subMax);
+    return t.seek(t.key(), this.#rev, subMax);
   }
 
-  /** From a version of the key to the newest of the next one. */
+  /** From a version of a key to the newest of the next one. */
   #nextKey(): boolean {
     const t = this.#tree;
     for (let i = 0; i < stepsMax; i++) {
       if (!t.step()) return false;
       if (t.flags & cellFlag.newest) return true;
     }
-    return t.seek(this.key, -1, 0);
-  }
-
-  #takeKey(): void {
-    const n = this.#tree.keyBytes;
-    if (n > this.#key.length) this.#key = Buffer.allocUnsafe(n * 2);
-    this.#tree.copyKey(this.#key);
-    this.#keyBytes = n;
-    this.#from = -1;
-  }
-}
-
-class ReverseCursor implements VersionCursor {
-  readonly #index: KeyIndex;
-  readonly #range: KeyRange;
-  readonly #rev: number;
-  #bound: Uint8Array | undefined;
-  key: Uint8Array = emptyBytes;
-  version: IndexVersion = noVersion;
-
-  constructor(index: KeyIndex, range: KeyRange, rev: number) {
-    this.#index = index;
-    this.#range = { key: copyBytes(range.key), end: copyBytes(range.end ?? emptyBytes) };
-    this.#bound = this.#range.end !== undefined && this.#range.end.length > 0 ? this.#range.end : undefined;
-    this.#rev = rev;
-  }
-
-  next(): boolean {
-    const t = this.#index.keyTree;
-    for (;;) {
-      // The last cell before the bound belongs to the key wanted next; then its visible version.
-      if (this.#bound === undefined) t.seekLast();
-      else t.seek(this.#bound, revisionMax, subMax);
-      if (!t.stepBack()) return false;
-      const key = t.key();
-      if (compareBytes(key, this.#range.key) < 0) return false;
-      this.#bound = key;
-      if (!t.seek(key, this.#rev, subMax) || t.flags & cellFlag.tombstone || t.compareKey(key) !== 0) continue;
-      this.key = key;
-      this.version = versionAt(t);
-      return true;
-    }
+    return t.seek(t.key(), -1, 0);
   }
 }

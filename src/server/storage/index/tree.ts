@@ -214,6 +214,12 @@ export class Tree {
     return this.#compareKey(this.bytes, this.view, this.cell, leafCellHeader, key);
   }
 
+  /** Whether all keys of the place's leaf come before another. */
+  leafIsBefore(key: Uint8Array): boolean {
+    const last = this.#base + this.view.getUint16(this.#base + pageHeader + slotBytes * (this.#count - 1), true);
+    return this.#compareKey(this.bytes, this.view, last, leafCellHeader, key) < 0;
+  }
+
   /** Sets flags of the cell at the place; `delta` is what that changes in the number of live keys. */
   setFlags(flags: number, delta: number): void {
     this.#touchLeaf();

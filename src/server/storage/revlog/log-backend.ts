@@ -26,7 +26,8 @@ import type {
   VersionCursor,
 } from '../backend.ts';
 import { bucketNames, CorruptError } from '../backend.ts';
-import type { RowGather } from '../row-gather.ts';
+import { framedBytes, type RowGather } from '../row-gather.ts';
+import type { VersionList } from '../version-list.ts';
 import type { IndexVersion } from '../index/key-index.ts';
 import { bucketNumber, KeyIndex, positionShift } from '../index/key-index.ts';
 import { IndexPageError } from '../index/page-format.ts';
@@ -54,7 +55,9 @@ import {
   killBytes,
   recordHeader,
   recordType,
+  revisionKeyBytes,
   rowMain,
+  rowMin,
   rowRecordBytes,
   rowSub,
   rowValue,
@@ -326,8 +329,8 @@ export class LogBackend implements Backend {
     }
   }
 
-  cursor(range: KeyRange, rev: number, options?: { readonly reverse?: boolean }): VersionCursor {
-    return new RepairingCursor(this.#index.cursor(range, rev, options?.reverse === true), (error) => this.#repair(error));
+  cursor(range: KeyRange, rev: number): VersionCursor {
+    return new RepairingCursor(this.#index.cursor(range, rev), (error) => this.#repair(error));
   }
 
   countLatest(range: KeyRange): number {
@@ -343,8 +346,22 @@ export class LogBackend implements Backend {
     return this.#log.readRow(version.position, (version as IndexVersion).size, version.main, version.sub);
   }
 
-  readInto(version: Version, into: RowGather): number {
-    return this.#log.gatherRow(version.position, (version as IndexVersion).size, version.main, version.sub, into);
+  gather(list: VersionList, from: number, into: RowGather, bytesMax: number): number {
+    return this.#log.gatherRows(list, from, into, bytesMax);
+  }
+
+  measure(list: VersionList, from: number): number {
+    let sum = 0;
+    for (let i = from; i < list.count; i++) {
+      const size = list.size[i] as number;
+      // The shortest record may be filled up.
+      const bytes =
+        size > rowMin
+          ? size - recordHeader - revisionKeyBytes
+          : this.#log.readRow(list.position[i] as number, size, list.main[i] as number, list.sub[i] as number).length;
+      sum += framedBytes(bytes);
+    }
+    return sum;
   }
 
   append(row: {
@@ -1505,6 +1522,14 @@ class RepairingCursor implements VersionCursor {
     } catch (error) {
       this.#repair(error);
       return this.#inner.next();
+    }
+  }
+  fill(list: VersionList, max: number): void {
+    try {
+      this.#inner.fill(list, max);
+    } catch (error) {
+      this.#repair(error);
+      this.#inner.fill(list, max);
     }
   }
   get key(): Uint8Array {

@@ -9,10 +9,12 @@ import { positionShift } from '../index/key-index.ts';
 import { frameBase, frameChunk } from '../index/page-store.ts';
 import type { PageStore } from '../index/page-store.ts';
 import type { RowGather } from '../row-gather.ts';
+import type { VersionList } from '../version-list.ts';
 import type { LogPosition } from './format.ts';
 import { isRow, recordHeader, recordIsSound, rowMain, rowSub, rowValue, rowValueEnd, rowValueStart } from './format.ts';
 import type { LogFile } from './log-file.ts';
 import { LogSnapshot } from './log-scan.ts';
+import { copierInputBytes, RowCopier } from './row-copier.ts';
 
 /** Records are put together in pieces of this size; each is one write. */
 const chunkBytes = 256 * 1024;
@@ -21,7 +23,7 @@ const directoriesMax = 48;
 /** A stretch between two entries of a directory, unless a row is larger. */
 const scratchBytes = 16 * 1024;
 /** Bytes read at once when rows are asked for in the order of the log, as a range over keys written in order does. */
-const aheadBytes = 64 * 1024;
+const aheadBytes = copierInputBytes;
 /** Bytes between one row and the next that still count as going forward: dead rows and records of other kinds lie there. */
 const aheadGapBytes = 4 * 1024;
 /** Bytes of the file behind one bit. */
@@ -90,10 +92,12 @@ export class LogStore {
   /** Where stretches of usual size are read to, one after another. */
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes);
   /** A stretch of a file that no longer changes, read ahead of what was asked for. */
-  readonly #ahead = Buffer.allocUnsafeSlow(aheadBytes);
+  #ahead = Buffer.allocUnsafeSlow(aheadBytes);
   #aheadFile: LogFile | undefined;
   #aheadFrom = 0;
   #aheadTo = 0;
+  /** Null: none was made yet; undefined: none can be. */
+  #copier: RowCopier | undefined | null = null;
   /** Where the row that was read last from a file ended. */
   #lastFile: LogFile | undefined;
   #lastEnd = 0;
@@ -188,14 +192,53 @@ export class LogStore {
     return this.#recordLent ? Buffer.from(value) : value;
   }
 
-  /** As `readRow`, into what gathers an answer. @returns its bytes. @throws CorruptError */
-  gatherRow(position: number, size: number, main: number, sub: number, into: RowGather): number {
-    const b = this.#record(position, size, main, sub);
-    const at = this.#recordAt;
-    const start = rowValueStart(b, at);
-    const end = rowValueEnd(b, at);
-    into.add(b, start, end);
-    return end - start;
+  /**
+   * As `readRow`, of the list's rows from the one numbered `from` on, into what gathers an answer; ends when `bytesMax` are exceeded.
+   * @returns the number of the first row left. @throws CorruptError
+   */
+  gatherRows(list: VersionList, from: number, into: RowGather, bytesMax: number): number {
+    const copier = this.#useCopier();
+    const mark = into.bytes + bytesMax;
+    let i = from;
+    try {
+      for (; i < list.count && into.bytes + (copier?.pending ?? 0) <= mark; i++) {
+        const position = list.position[i] as number;
+        const size = list.size[i] as number;
+        const main = list.main[i] as number;
+        if (copier !== undefined && this.#copyRow(copier, position, size, main, into)) continue;
+        copier?.flush(into);
+        const b = this.#record(position, size, main, list.sub[i] as number);
+        into.add(b, rowValueStart(b, this.#recordAt), rowValueEnd(b, this.#recordAt));
+      }
+    } finally {
+      copier?.flush(into);
+    }
+    return i;
+  }
+
+  #copyRow(copier: RowCopier, position: number, size: number, main: number, into: RowGather): boolean {
+    if (position >= this.#memoryFrom) return false;
+    const segment = Math.floor(position / positionShift);
+    const file = this.#bySegment[segment];
+    if (file?.original !== true) return false;
+    const offset = position - segment * positionShift;
+    if (!this.#isAhead(file, offset, size) && !(this.#goesForward(file, offset) && this.#readAhead(file, segment, offset, size)))
+      return false;
+    this.#lastFile = file;
+    this.#lastEnd = offset + size;
+    return copier.copy(offset - this.#aheadFrom, size, main, into);
+  }
+
+  /** From now on what is read ahead lies where rows can be copied from; a store that is never asked for ranges does without. */
+  #useCopier(): RowCopier | undefined {
+    if (this.#copier === null) {
+      this.#copier = RowCopier.make();
+      if (this.#copier !== undefined) {
+        this.#ahead = this.#copier.input;
+        this.#aheadFile = undefined;
+      }
+    }
+    return this.#copier;
   }
 
   /** A row's record: the bytes that hold it; where it begins in them and whether they are used again is in the two fields below. */
@@ -211,10 +254,10 @@ export class LogStore {
     invariant(file !== undefined, 'the segment of a row is there', { segment });
     if (file.original) {
       const offset = position - segment * positionShift;
-      const forward = file === this.#lastFile && offset >= this.#lastEnd && offset - this.#lastEnd <= aheadGapBytes;
+      const forward = this.#goesForward(file, offset);
       this.#lastFile = file;
       this.#lastEnd = offset + size;
-      if (this.#isAhead(file, offset, size) || (forward && size < aheadBytes && this.#readAhead(file, segment, offset, size))) {
+      if (this.#isAhead(file, offset, size) || (forward && this.#readAhead(file, segment, offset, size))) {
         this.#recordAt = offset - this.#aheadFrom;
         this.#recordLent = true;
         if (isRowOf(this.#ahead, this.#recordAt, size, main)) return this.#ahead;
@@ -239,8 +282,14 @@ export class LogStore {
     return file === this.#aheadFile && offset >= this.#aheadFrom && offset + size <= this.#aheadTo;
   }
 
+  /** Whether a row lies right behind the one that was read last. */
+  #goesForward(file: LogFile, offset: number): boolean {
+    return file === this.#lastFile && offset >= this.#lastEnd && offset - this.#lastEnd <= aheadGapBytes;
+  }
+
   /** Reads a stretch from a row on, as far as the file is written. False when the row is not whole in it. */
   #readAhead(file: LogFile, segment: number, offset: number, size: number): boolean {
+    if (size >= aheadBytes) return false;
     let to = Math.min(offset + aheadBytes, file.end);
     // What is in memory may be on its way to the disk still.
     if (this.#memoryFrom < (segment + 1) * positionShift) to = Math.min(to, this.#memoryFrom - segment * positionShift);

@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryDisk } from '../../../../src/base/memory-disk.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
-import { KeyIndex } from '../../../../src/server/storage/index/key-index.ts';
+import { KeyIndex, positionShift } from '../../../../src/server/storage/index/key-index.ts';
 import { type BucketName, bucketNames } from '../../../../src/server/storage/backend.ts';
 import { PageStore } from '../../../../src/server/storage/index/page-store.ts';
+import { VersionList, versionsAtOnce } from '../../../../src/server/storage/version-list.ts';
 
 function makeIndex(cacheBytes = 1 << 20): { index: KeyIndex; store: PageStore } {
   const disk = new MemoryDisk({ defer: (fn) => fn() });
@@ -42,7 +43,7 @@ describe('key index', () => {
         else if (before === 1) index.latest(keyAt(i + 1));
         else if (before === 2) index.visible(key, main >> 1);
         else if (before === 3) {
-          const cursor = index.cursor({ key, end: none }, Infinity, random.u32() % 2 === 0);
+          const cursor = index.cursor({ key, end: none }, Infinity);
           for (let n = random.u32() % 80; n > 0 && cursor.next(); n--);
         }
         index.append(key, main, 0, false, 1, main * 10, 40, 0n);
@@ -60,7 +61,7 @@ describe('key index', () => {
       index.verify();
       store.verify();
       const sorted = [...model.keys()].map((k) => Buffer.from(k, 'latin1')).sort(Buffer.compare);
-      const cursor = index.cursor(all, Infinity, false);
+      const cursor = index.cursor(all, Infinity);
       for (const key of sorted) {
         expect(cursor.next()).toBe(true);
         expect(Buffer.compare(cursor.key, key)).toBe(0);
@@ -105,7 +106,7 @@ describe('key index', () => {
     for (const key of keys) for (let i = 0; i < 3; i++) index.append(key, ++main, 0, false, 1, main * 100, 50, 7n);
     index.verify();
     expect(index.countLatest(all)).toBe(keys.length);
-    const cursor = index.cursor(all, Infinity, false);
+    const cursor = index.cursor(all, Infinity);
     for (const key of [...keys].sort(Buffer.compare)) {
       expect(cursor.next()).toBe(true);
       expect(Buffer.compare(cursor.key, key)).toBe(0);
@@ -139,24 +140,34 @@ describe('key index', () => {
     index.verify();
   });
 
-  it('a cursor goes on after changes between its steps, in both directions', () => {
+  it('a cursor goes on after changes between its steps, one by one and many at once', () => {
     const random = new SeededRandom(5);
     const { index } = makeIndex();
     let main = 1;
     for (let i = 0; i < 500; i++) index.append(Buffer.from(`k${String(i).padStart(4, '0')}`), ++main, 0, false, 1, i, 40, 0n);
     const at = main;
-    for (const reverse of [false, true]) {
-      const cursor = index.cursor(all, at, reverse);
+    const list = new VersionList();
+    for (const max of [0, 1, 2, 7, versionsAtOnce]) {
+      const cursor = index.cursor(all, at);
       const seen: string[] = [];
-      while (cursor.next()) {
-        seen.push(Buffer.from(cursor.key).toString());
+      for (;;) {
+        if (max === 0) {
+          if (!cursor.next()) break;
+          seen.push(Buffer.from(cursor.key).toString());
+        } else {
+          cursor.fill(list, max);
+          // What is listed is named by where it was written.
+          for (let i = 0; i < list.count; i++) seen.push(`k${String((list.position[i] as number) % positionShift).padStart(4, '0')}`);
+          if (list.count < max) break;
+          expect(Buffer.from(cursor.key).toString()).toBe(seen.at(-1));
+        }
         for (let i = random.u32() % 3; i > 0; i--) {
           const key = Buffer.from(`k${String(random.u32() % 700).padStart(4, '0')}`);
           index.append(key, ++main, 0, random.u32() % 4 === 0, 1, main, 40, 0n);
         }
       }
       const expected = Array.from({ length: 500 }, (_, i) => `k${String(i).padStart(4, '0')}`);
-      expect(seen).toEqual(reverse ? expected.reverse() : expected);
+      expect(seen).toEqual(expected);
     }
   });
 
@@ -165,7 +176,7 @@ describe('key index', () => {
     let main = 1;
     for (const key of ['a', 'b', 'c']) index.append(Buffer.from(key), ++main, 0, false, 1, main, 40, 0n);
     for (let i = 0; i < 5000; i++) index.append(Buffer.from('b'), ++main, 0, i % 7 === 3, 1, main, 40, 0n);
-    const cursor = index.cursor(all, 4, false);
+    const cursor = index.cursor(all, 4);
     const seen: [string, number][] = [];
     while (cursor.next()) seen.push([Buffer.from(cursor.key).toString(), cursor.version.main]);
     expect(seen).toEqual([

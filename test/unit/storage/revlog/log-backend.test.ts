@@ -11,7 +11,20 @@ import { SnapshotExpiredError } from '../../../../src/server/storage/revlog/log-
 import { BackendFormatError } from '../../../../src/server/storage/revlog/log-backend.ts';
 import type { LogBackend } from '../../../../src/server/storage/revlog/log-backend.ts';
 import { SimDisk } from '../../../simulation/sim-disk.ts';
-import { ManualClock, Model, compare, drawOp, drive, kvBytes, open, settle, smallOptions, tombstoneBytes, turns } from './harness.ts';
+import {
+  gatherAll,
+  ManualClock,
+  Model,
+  compare,
+  drawOp,
+  drive,
+  kvBytes,
+  open,
+  settle,
+  smallOptions,
+  tombstoneBytes,
+  turns,
+} from './harness.ts';
 
 function start(options?: Parameters<typeof open>[2]): { clock: ManualClock; disk: MemoryDisk; backend: LogBackend } {
   const clock = new ManualClock();
@@ -163,7 +176,8 @@ describe('errors', () => {
     disk.mkdir('/data/snap', 0o700);
     disk.settle();
     let backend = open(disk, clock);
-    put(backend, 'a', 2, 'some value');
+    put(backend, '0', 2, 'the row before');
+    put(backend, 'a', 3, 'some value');
     backend.setConsistentIndex(1, 1);
     await settle(clock, backend.close());
     const name = disk.list('/data/snap/db').find((n) => n.endsWith('.seg')) as string;
@@ -173,7 +187,9 @@ describe('errors', () => {
     const v = backend.latest(key('a'));
     expect(v).toBeDefined();
     expect(() => backend.read(v as NonNullable<typeof v>)).toThrow(CorruptError);
-    expect(() => backend.scan(0, Infinity).next()).toThrow(CorruptError);
+    expect(() => gatherAll(backend, Infinity, 10)).toThrow(CorruptError);
+    const scan = backend.scan(0, Infinity);
+    expect(() => [scan.next(), scan.next()]).toThrow(CorruptError);
     backend.abandon();
   });
 
