@@ -58,6 +58,15 @@ export interface UnaryCall<Req = unknown, Res = unknown> extends CallBase {
   reply(response: Res): void;
   /** As `reply`, for a body that is encoded already, in parts that are sent one after the other. Parts must not be changed afterwards. */
   replyEncoded(parts: readonly Uint8Array[]): void;
+  /**
+   * Announces a body of so many bytes, for answers too large to be held: `replyPart` brings it, and the call is over with the last byte. Until then
+   * `fail` breaks it off. False when the call is over already, because the answer is too large. Undefined where answers cannot come in parts.
+   */
+  replyBegin?(bytes: number): boolean;
+  /** False when the caller should wait for `onDrain` (the parts are taken all the same). */
+  replyPart?(parts: readonly Uint8Array[]): boolean;
+  /** As of a stream; for answers in parts. */
+  onDrain?: (() => void) | undefined;
   /** A place for the handler's own state, so that it needs no closure. */
   state: unknown;
   /** What handlers tell the log of slow calls. */

@@ -257,12 +257,8 @@ class GrpcStream implements CallCarrier {
 
   sendParts(parts: readonly Uint8Array[], bytes: number, compressed: boolean, last: boolean): void {
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
-    this.#keepalive.sent();
-    if (!stream.headersSent) stream.respond(this.#responseHeaders(), { waitForTrailers: true });
-    const prefix = Buffer.allocUnsafe(5);
-    prefix[0] = compressed ? 1 : 0;
-    prefix.writeUInt32BE(bytes, 1);
+    if (!this.#mayWrite()) return;
+    const prefix = messagePrefix(bytes, compressed);
     const only = parts[0];
     if (parts.length === 1 && only !== undefined && bytes < 16_384) stream.write(Buffer.concat([prefix, only]));
     else {
@@ -272,6 +268,36 @@ class GrpcStream implements CallCarrier {
       stream.uncork();
     }
     if (last) stream.end();
+  }
+
+  sendBegin(bytes: number): void {
+    if (this.#mayWrite()) this.#stream.write(messagePrefix(bytes, false));
+  }
+
+  sendMore(parts: readonly Uint8Array[], last: boolean): void {
+    if (!this.#mayWrite()) return;
+    const stream = this.#stream;
+    stream.cork();
+    for (const part of parts) stream.write(part);
+    stream.uncork();
+    if (last) stream.end();
+  }
+
+  breakOff(): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    // A reset between data and trailers would be the cleaner way; Node 20 ends its process over it.
+    this.#trailers = statusHeaders({ code: Code.Internal, message: 'the answer was broken off' });
+    stream.end();
+  }
+
+  /** Sends the response headers when they have not gone. False when the stream is over. */
+  #mayWrite(): boolean {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return false;
+    this.#keepalive.sent();
+    if (!stream.headersSent) stream.respond(this.#responseHeaders(), { waitForTrailers: true });
+    return true;
   }
 
   sendStatus(status: Status): void {
@@ -325,6 +351,13 @@ class GrpcStream implements CallCarrier {
 }
 
 const okStatus: Status = { code: Code.OK, message: '' };
+
+function messagePrefix(bytes: number, compressed: boolean): Buffer {
+  const prefix = Buffer.allocUnsafe(5);
+  prefix[0] = compressed ? 1 : 0;
+  prefix.writeUInt32BE(bytes, 1);
+  return prefix;
+}
 
 function statusHeaders(status: Status): OutgoingHttpHeaders {
   return status.message === ''

@@ -6,7 +6,7 @@
  */
 import { gunzip, gunzipSync, gzipSync, constants as zlibConstants } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
-import { InvariantError } from '../base/invariant.ts';
+import { invariant, InvariantError } from '../base/invariant.ts';
 import type { MethodDef } from '../api/gen/methods.ts';
 import { DecodeError, type Codec } from '../api/proto-io.ts';
 import { Code, RpcError, errors, type Status } from '../api/status.ts';
@@ -25,6 +25,11 @@ export interface CallCarrier {
   sendMessage(codec: Codec<unknown>, message: unknown, last: boolean): number;
   /** The same for a body that is encoded, `bytes` long in all. `compressed` sets the flag of the message frame. */
   sendParts(parts: readonly Uint8Array[], bytes: number, compressed: boolean, last: boolean): void;
+  /** Begins a message of `bytes` in all, whose parts follow in calls of `sendMore`; the last of them brings the trailers of OK. */
+  sendBegin(bytes: number): void;
+  sendMore(parts: readonly Uint8Array[], last: boolean): void;
+  /** Ends the stream in the middle of a message. */
+  breakOff(): void;
   /** Trailers; headers and trailers in one block when nothing went before. */
   sendStatus(status: Status): void;
   readonly bufferedBytes: number;
@@ -251,6 +256,10 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
   #halfClosed = false;
   #wantsDrain = false;
   #draining = false;
+  /** Of an answer in parts: bytes announced, bytes still to come, and its head. */
+  #announced = 0;
+  #owed = 0;
+  #firstParts: readonly Uint8Array[] | undefined = undefined;
 
   /**
    * `head.entry` must be set; a refused head gets no call. `nowMs` is the monotonic time of arrival. `timeoutMs` is given apart from the head,
@@ -402,6 +411,29 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     if (!this.done) this.#sendBody(parts, true);
   }
 
+  replyBegin(bytes: number): boolean {
+    if (this.done || this.#isTooLarge(bytes)) return false;
+    this.#carrier.sendBegin(bytes);
+    this.#announced = bytes;
+    this.#owed = bytes;
+    return true;
+  }
+
+  replyPart(parts: readonly Uint8Array[]): boolean {
+    if (this.done) return false;
+    // Of the answer the log wants to see the head alone.
+    this.#firstParts ??= parts.slice(0, 1);
+    for (const part of parts) this.#owed -= part.length;
+    invariant(this.#owed >= 0, 'an answer is as long as announced', { method: this.#entry.method.path });
+    const last = this.#owed === 0;
+    if (last) this.done = true;
+    this.#carrier.sendMore(parts, last);
+    if (!last) return this.#afterSend();
+    this.#entry.observer.sent(this.#announced);
+    this.#answered(this.#firstParts);
+    return true;
+  }
+
   send(response: unknown): boolean {
     if (this.done) return false;
     if (this.#head.gzip) this.#sendBody([this.#entry.method.response.encode(response as never)], false);
@@ -451,11 +483,7 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
   #sendBody(parts: readonly Uint8Array[], last: boolean): void {
     let bytes = 0;
     for (const part of parts) bytes += part.length;
-    const limit = this.#server.limits.sendMessageBytesMax;
-    if (bytes > limit) {
-      this.#finish({ code: Code.ResourceExhausted, message: `grpc: trying to send message larger than max (${bytes} vs. ${limit})` });
-      return;
-    }
+    if (this.#isTooLarge(bytes)) return;
     if (last) this.done = true;
     if (this.#head.gzip && bytes >= gzipAnswerBytesMin && bytes <= gzipAnswerBytesMax) {
       const zipped = gzipSync(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), { level: zlibConstants.Z_BEST_SPEED });
@@ -463,16 +491,29 @@ export class ServerCall implements UnaryCall, StreamCall, DeadlineEntry, Handled
     } else this.#carrier.sendParts(parts, bytes, false, last);
     this.#entry.observer.sent(bytes);
     if (!last) return;
+    this.#answered(parts);
+  }
+
+  #answered(parts: readonly Uint8Array[]): void {
     this.answer = parts;
     this.#close(Code.OK);
     this.answer = undefined;
   }
 
-  /** Sends a status and ends the call. */
+  /** Fails the call when an answer of so many bytes may not be sent. */
+  #isTooLarge(bytes: number): boolean {
+    const limit = this.#server.limits.sendMessageBytesMax;
+    if (bytes <= limit) return false;
+    this.#finish({ code: Code.ResourceExhausted, message: `grpc: trying to send message larger than max (${bytes} vs. ${limit})` });
+    return true;
+  }
+
+  /** Sends a status and ends the call; in the middle of an answer there is no place for a status. */
   #finish(status: Status): void {
     this.done = true;
     this.failure = status;
-    this.#carrier.sendStatus(status);
+    if (this.#owed > 0) this.#carrier.breakOff();
+    else this.#carrier.sendStatus(status);
     this.#close(status.code);
   }
 

@@ -16,11 +16,13 @@ import type { UnaryCall } from '../../wire/call.ts';
 import { putCost, txnCost } from '../apply/quota.ts';
 import type { ApplyResult, AuthInfo, Completion } from '../apply/types.ts';
 import type { CompactedError, FutureRevisionError, RangeResult } from '../mvcc/types.ts';
+import type { RowGather } from '../storage/row-gather.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnlyTxn, isSerializableTxn } from '../txn/checks.ts';
 import { readTxn } from '../txn/execute.ts';
 import { asRead, encodeRangeAnswer, encodeTail, rangeAnswer, rangeQuery, type RangeAnswer } from '../txn/range.ts';
 import { passes, type ServiceContext } from './context.ts';
 import type { QuotaGuard } from './quota-guard.ts';
+import { RangeParts, takesParts, type PartedCall } from './range-parts.ts';
 import { registerRangeStream } from './range-stream.ts';
 import { revisionStatus, thrownRevisionStatus } from './revision-status.ts';
 
@@ -95,6 +97,7 @@ interface Job {
  */
 class RangeJobs {
   readonly context: ServiceContext;
+  readonly #parts: RangeParts;
   readonly #idle: RangeJob[] = [];
   #atWork = 0;
   /** Oldest first, from `#at` on. */
@@ -111,6 +114,7 @@ class RangeJobs {
 
   constructor(context: ServiceContext) {
     this.context = context;
+    this.#parts = new RangeParts(context);
   }
 
   run(call: RangeCall, info: AuthInfo | undefined): void {
@@ -188,6 +192,20 @@ class RangeJobs {
     else clock.after(ms, this.#pump);
   }
 
+  /** Rows that were gathered as they were read, and those still to come. */
+  answerGathered(call: RangeCall, { rest, rev, count }: RangeResult, gathered: RowGather): void {
+    const { limit } = call.request;
+    const rows = gathered.count + (rest?.rows ?? 0);
+    const more = limit > 0 && rows > limit;
+    if (more) (rest ?? gathered).dropLast();
+    call.rows = more ? rows - 1 : rows;
+    if (rows > rowsTimed) call.workedMs = this.context.member.clock.mono();
+    const known = [this.context.header(rev), ...gathered.take()];
+    const tail = encodeTail(more, count);
+    if (rest === undefined) call.replyEncoded([...known, ...tail]);
+    else this.#parts.answer(call as PartedCall, known, rest, tail);
+  }
+
   release(job: Job): void {
     if (job.counted) {
       job.counted = false;
@@ -229,7 +247,10 @@ class RangeJob implements Job {
     const call = must(this.call, 'a job at work has its call');
     const { member } = this.#jobs.context;
     const query = rangeQuery(call.request);
-    if (query.end !== undefined) return member.kv.rangeSliced({ ...query, gather: asRead(call.request) }, call, this.#ranged);
+    if (query.end !== undefined) {
+      member.kv.rangeSliced({ ...query, gather: asRead(call.request), inParts: takesParts(call) }, call, this.#ranged);
+      return;
+    }
     let result: RangeResult;
     try {
       result = member.kv.range(query);
@@ -244,19 +265,15 @@ class RangeJob implements Job {
     const { context } = this.#jobs;
     const failed = error ?? context.staleAuth(this.info);
     this.#jobs.release(this);
-    if (failed !== undefined) return call.fail(failed);
-    // Undefined without an error: the call was cancelled on the way.
-    if (result === undefined || call.cancelled) return;
-    call.rowsInAll = result.count;
-    if (result.gathered !== undefined) {
-      if (result.gathered.count > rowsTimed) call.workedMs = context.member.clock.mono();
-      const { limit } = call.request;
-      const more = limit > 0 && result.gathered.count > limit;
-      if (more) result.gathered.dropLast();
-      call.rows = result.gathered.count;
-      call.replyEncoded([context.header(result.rev), ...result.gathered.take(), ...encodeTail(more, result.count)]);
+    if (failed !== undefined || call.cancelled) {
+      result?.rest?.close();
+      if (failed !== undefined) call.fail(failed);
       return;
     }
+    // Undefined without an error: the call was cancelled on the way.
+    if (result === undefined) return;
+    call.rowsInAll = result.count;
+    if (result.gathered !== undefined) return this.#jobs.answerGathered(call, result, result.gathered);
     if (result.kvs.length > rowsTimed) call.workedMs = context.member.clock.mono();
     const answer = rangeAnswer(call.request, result);
     call.rows = answer.kvs.length;

@@ -261,11 +261,32 @@ export class NativeStream implements CallCarrier {
       if (last) this.#writeTrailers(undefined);
       return;
     }
+    this.#enqueuePrefix(bytes, compressed);
+    for (const part of parts) if (part.length > 0) this.#enqueue(part);
+    if (last) this.#endAfterQueue(undefined);
+  }
+
+  sendBegin(bytes: number): void {
+    if (this.localClosed) return;
+    this.connection.sent();
+    if (!this.headersSent) this.#writeHeaders();
+    this.#enqueuePrefix(bytes, false);
+  }
+
+  sendMore(parts: readonly Uint8Array[], last: boolean): void {
+    if (this.localClosed) return;
+    for (const part of parts) if (part.length > 0) this.#enqueue(part);
+    if (last) this.#endAfterQueue(undefined);
+  }
+
+  breakOff(): void {
+    if (!this.localClosed) this.connection.resetStream(this, ErrorCode.internalError);
+  }
+
+  #enqueuePrefix(bytes: number, compressed: boolean): void {
     const prefix = Buffer.allocUnsafe(messagePrefixBytes);
     putMessagePrefix(prefix, 0, bytes, compressed);
     this.#enqueue(prefix);
-    for (const part of parts) if (part.length > 0) this.#enqueue(part);
-    if (last) this.#endAfterQueue(undefined);
   }
 
   sendStatus(status: Status): void {

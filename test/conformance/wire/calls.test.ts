@@ -97,6 +97,39 @@ describe.each(combinations)('%s server, %s channel', (binding, kind) => {
     }
   });
 
+  it.each([0, 1, 9_990, 16_384, 65_535, 70_000, 5_000_000, 30_000_000])(
+    'carries answers of %i bytes that leave while they are made',
+    async (n) => {
+      const answers = await Promise.all([1, 2, 3].map(() => channel.unary(KV.range, range(`flow:${n}`))));
+      for (const answer of answers) {
+        const value = answer.kvs[0]?.value ?? new Uint8Array(0);
+        expect(value.length).toBe(n);
+        expect(value.every((b) => b === 121)).toBe(true);
+      }
+      if (!local && n >= 5_000_000) expect(server.seen.waits).toBeGreaterThan(0);
+      expect(server.seen.cancels).toEqual([]);
+    },
+  );
+
+  it('breaks off an answer in the middle', async () => {
+    for (const n of [20_000, 3_000_000]) {
+      expect((await failure(channel.unary(KV.range, range(`broken:${n}`)))).code).not.toBe(0);
+      expect((await failure(channel.unary(KV.range, range(`held:${n}`), { timeoutMs: 200 }))).code).toBe(4);
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(), 50);
+      expect((await failure(channel.unary(KV.range, range(`held:${n}`), { signal: abort.signal }))).code).toBe(1);
+    }
+    await until(() => server.seen.cancels.length === 4);
+    expect((await channel.unary(KV.range, range('abc'))).count).toBe(3);
+  });
+
+  it('refuses to announce more than a message may hold', async () => {
+    const refused = await failure(channel.unary(KV.range, range('announce:2147483648')));
+    // Inside the process there are no messages and no announcements.
+    if (local) expect(refused.code).toBe(11);
+    else expect(refused).toEqual({ code: 8, message: 'grpc: trying to send message larger than max (2147483648 vs. 2147483647)' });
+  });
+
   it.each([0, 1, 16_370, 16_384, 65_536, 1_000_000, 2_000_000])('carries requests of %i bytes', async (n) => {
     const response = await channel.unary(KV.put, { ...KV.put.request.create(), key: utf8('k'), value: new Uint8Array(n).fill(1) });
     expect(response.header?.revision).toBe(n);

@@ -29,11 +29,13 @@ export interface Seen {
   halfCloses: number;
   streams: StreamCall[];
   received: number;
+  /** Times a handler was told to wait for its client. */
+  waits: number;
 }
 
 /**
  * Range: the key says what happens. `hang` never answers; `fail:TEXT` fails; `throw` throws; `meta` answers with the metadata it saw; `big:N`
- * answers N bytes; `parts:N` the same, encoded, in parts; `later` answers in a later turn; anything else is echoed as the count of its bytes.
+ * answers N bytes; `parts:N` the same, encoded, in parts; `flow:N` the same, announced and sent in pieces; `later` answers in a later turn; anything else is echoed as the count of its bytes.
  * Put: answers the value's length as revision. RangeStream: key `n:COUNT:BYTES` sends so many messages with back-pressure. Watch: echoes each
  * create request's key as an event, `end` ends, `fail` fails. LeaseKeepAlive: pauses its input until the test resumes it.
  */
@@ -69,6 +71,39 @@ export function handlers(seen: Seen): HandlerTable {
         call.replyEncoded([whole.subarray(0, cut), new Uint8Array(0), whole.subarray(cut)]);
         return;
       }
+      // The same in pieces as the client takes them; `held` keeps the last one back, `broken` fails instead of it.
+      case 'flow':
+      case 'held':
+      case 'broken': {
+        const whole = KV.range.response.encode({ kvs: [{ key: utf8('k'), value: new Uint8Array(Number(arg)).fill(121) }], count: 1 });
+        if (call.replyBegin === undefined) {
+          if (verb === 'flow') call.replyEncoded([whole]);
+          else if (verb === 'broken') call.fail(errors.compacted);
+          else call.onCancel = () => seen.cancels.push(key);
+          return;
+        }
+        call.onCancel = () => seen.cancels.push(key);
+        if (!call.replyBegin(whole.length)) return;
+        let at = 0;
+        const go = (): void => {
+          for (let room = true; room && at < whole.length;) {
+            const end = Math.min(at + 10_000, whole.length);
+            if (end === whole.length && verb !== 'flow') {
+              if (verb === 'broken') call.fail(errors.compacted);
+              return;
+            }
+            room = call.replyPart?.([whole.subarray(at, end), new Uint8Array(0)]) === true;
+            if (!room) seen.waits++;
+            at = end;
+          }
+        };
+        call.onDrain = go;
+        go();
+        return;
+      }
+      case 'announce':
+        if (call.replyBegin === undefined || call.replyBegin(Number(arg))) call.fail(errors.compacted);
+        return;
       case 'later':
         setImmediate(() => call.reply({ header: undefined, kvs: [], more: false, count: key.length }));
         return;
@@ -220,7 +255,7 @@ export class TestServer {
 }
 
 export function newSeen(): Seen {
-  return { cancels: [], calls: [], halfCloses: 0, streams: [], received: 0 };
+  return { cancels: [], calls: [], halfCloses: 0, streams: [], received: 0, waits: 0 };
 }
 
 /** Answers what it was asked, as text. */
