@@ -7,7 +7,7 @@ import type { LogRotation } from '../base/log.ts';
 import { DiskError } from '../base/disk.ts';
 import { setFailpoints } from '../base/failpoint.ts';
 import { createLog, type HostLog, openSink, type LogLevel, type Sink } from '../host/log.ts';
-import { ExitCode, exitWith, keepDebuggerShut, onStopSignal, onUncaught } from '../host/process.ts';
+import { ExitCode, exitWith, keepDebuggerShut, keepHeapSmall, onStopSignal, onUncaught } from '../host/process.ts';
 import { PasswordWorker } from '../host/password-worker.ts';
 import { processFigures } from '../host/process-figures.ts';
 import { RealClock } from '../host/real-clock.ts';
@@ -136,6 +136,7 @@ export async function runServer(program: string, argv: readonly string[], env: N
       log.info('closed etcd server', closing);
     });
     running = await starting;
+    keepHeapSmall();
   } catch (error) {
     if (stopping) return;
     startupFailure(log, error);
