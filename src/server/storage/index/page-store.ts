@@ -2,7 +2,7 @@
  * Pages of the index: a cache of frames outside the JS heap over a file of slots, with copy-on-write checkpoints.
  *
  * A frame is clean (may be dropped), dirty (must be in the next checkpoint), pending (its content belongs to the checkpoint that runs, and
- * was not copied yet) or held (copied, but its write may not have reached the file). A pending page that is about to change is copied first;
+ * was not copied yet) or held (copied, but its write has not reached the file). A pending page that is about to change is copied first;
  * so the checkpoint shows one moment, whatever happens while it is written in slices.
  */
 import { crc32 } from 'node:zlib';
@@ -43,6 +43,8 @@ export interface PageTable {
 interface RunningCheckpoint {
   readonly frames: Int32Array;
   next: number;
+  /** Frames whose copies have reached the file. */
+  written: number;
   readonly table: { pageCount: number; slots: Uint32Array; crcs: Uint32Array };
   /** Slots that are free once this checkpoint is durable. */
   readonly released: number[];
@@ -85,6 +87,8 @@ export class PageStore {
   #staging: Buffer | undefined;
   /** Filled since the writes were last taken. */
   #stagingFull: Buffer[] = [];
+  /** Whose copies are in a staging buffer, in order. A frame is copied once at most in a checkpoint. */
+  readonly #stagedFrames = new Map<Buffer, number[]>();
   /** Shared memory, so that a disk thread writes it from where it is. */
   readonly #stagingFree: Buffer[] = [];
   #stagingMade = 0;
@@ -137,9 +141,9 @@ export class PageStore {
   get dirtyPages(): number {
     return this.#dirtyCount;
   }
-  /** Beyond this a checkpoint should start early: a quarter of the cache stays for clean pages. */
+  /** Beyond this a checkpoint should start early: an eighth of the cache stays for clean pages. */
   get dirtyPagesMax(): number {
-    return this.#framesMax - (this.#framesMax >> 2);
+    return this.#framesMax - (this.#framesMax >> 3);
   }
   get livePages(): number {
     return this.#pageCount - 1 - this.#freePages.length;
@@ -152,7 +156,8 @@ export class PageStore {
   }
   /** Memory beyond the cache's limit that cannot be given up: changes that wait for the disk. */
   get excessBytes(): number {
-    const bound = this.#dirtyCount + (this.#checkpoint?.frames.length ?? 0);
+    const c = this.#checkpoint;
+    const bound = this.#dirtyCount + (c === undefined ? 0 : c.frames.length - c.written);
     return Math.max(0, bound - this.#framesMax) * pageBytes;
   }
 
@@ -244,6 +249,7 @@ export class PageStore {
     this.#checkpoint = {
       frames,
       next: 0,
+      written: 0,
       table: { pageCount, slots: this.#slotOf.slice(0, pageCount), crcs: this.#crcOf.slice(0, pageCount) },
       released: this.#releaseNext,
       ops: [],
@@ -268,9 +274,15 @@ export class PageStore {
     return c.next < c.frames.length;
   }
 
-  /** The memory of finished writes may be used again. */
+  /** The writes of these are done: their pages can be read from the file, and the memory may be used again. */
   giveBack(buffers: readonly Buffer[]): void {
-    for (const b of buffers) if (b.buffer instanceof SharedArrayBuffer) this.#stagingFree.push(b);
+    for (const b of buffers) {
+      const frames = this.#stagedFrames.get(b) ?? [];
+      this.#stagedFrames.delete(b);
+      for (const f of frames) this.#state[f] = (this.#state[f] as number) & ~held;
+      if (this.#checkpoint !== undefined) this.#checkpoint.written += frames.length;
+      if (b.buffer instanceof SharedArrayBuffer) this.#stagingFree.push(b);
+    }
   }
 
   /** Writes that are ready to go, how many bytes they hold, and their memory, to be given back when they are done. */
@@ -295,7 +307,6 @@ export class PageStore {
   /** The descriptor is durable: the former checkpoint's slots are free. */
   endCheckpoint(): void {
     const c = this.#running();
-    for (const f of c.frames) this.#state[f] = (this.#state[f] as number) & ~held;
     for (const slot of c.released) this.#freeSlot(slot);
     this.#checkpoint = undefined;
     this.#shrink();
@@ -350,6 +361,7 @@ export class PageStore {
       this.#endRun();
       if (this.#staging !== undefined) this.#stagingFull.push(this.#staging);
       this.#staging = this.#takeStaging();
+      this.#stagedFrames.set(this.#staging, []);
       this.#stagingUsed = 0;
       this.#runStart = 0;
     } else if (slot !== this.#runSlot + (this.#stagingUsed - this.#runStart) / pageBytes) this.#endRun();
@@ -359,6 +371,7 @@ export class PageStore {
     }
     const at = this.#stagingUsed;
     b.copy(this.#staging, at, o, o + pageBytes);
+    (this.#stagedFrames.get(this.#staging) as number[]).push(f);
     this.#stagingUsed = at + pageBytes;
     const crc = crc32(b.subarray(o, o + pageBytes));
     this.#slotOf[id] = slot + 1;

@@ -187,7 +187,7 @@ export class CheckpointWriter {
       this.#inFlight += bytes;
       submitJob(this.#run.thread, ops, (error) => {
         this.#inFlight -= bytes;
-        store.giveBack(buffers);
+        if (error === undefined) store.giveBack(buffers);
         this.#after(error);
       });
     }

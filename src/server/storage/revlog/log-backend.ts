@@ -88,7 +88,7 @@ export const defaultBackendOptions: BackendOptions = {
   batchIntervalMs: 100,
   batchOps: 10_000,
   segmentBytes: 64 * 1024 * 1024,
-  cacheBytes: 128 * 1024 * 1024,
+  cacheBytes: 96 * 1024 * 1024,
   checkpointBytes: 24 * 1024 * 1024,
 };
 
@@ -99,7 +99,7 @@ const earlyWriteBytes = 1024 * 1024;
 /** Jobs of the disk thread beyond which nothing is written early: it is behind, and what waits there is held twice. */
 const earlyJobsMax = 4;
 /** Records kept in memory after they were written, so that new rows are read without the disk; never more than an eighth of the cache. */
-const recentBytesMax = 16 * 1024 * 1024;
+const recentBytesMax = 8 * 1024 * 1024;
 /** Kills gathered in one record. */
 const killsBytesMax = 4000 * killBytes;
 /** Small-bucket entries written with one commit while an image is being made: about 1 ms. */

@@ -90,6 +90,72 @@ describe('page store', () => {
     expect(store.frames).toBeLessThanOrEqual(64);
   });
 
+  it('what a checkpoint has copied stays until it can be read from the file, and no longer', () => {
+    const disk = makeDisk();
+    const store = PageStore.create({ disk, path, cacheBytes: 64 * pageBytes });
+    const add = (n: number): void => {
+      store.beginOp();
+      fill(store, store.allocate(pageType.overflow), n & 255);
+    };
+    const check = (count: number): void => {
+      for (let id = 1; id <= count; id++) expect(byteOf(store, id)).toBe((id - 1) & 255);
+    };
+    for (let i = 0; i < 500; i++) add(i);
+    store.beginCheckpoint();
+    while (store.stepCheckpoint(10));
+    drain(store);
+    store.endCheckpoint();
+    for (let i = 500; i < 600; i++) add(i);
+    const before = store.frames;
+    expect(before).toBe(100);
+    store.beginCheckpoint();
+    while (store.stepCheckpoint(10));
+    expect(store.excessBytes).toBe(36 * pageBytes);
+    check(600);
+    const during = store.frames;
+    drain(store);
+    expect(store.excessBytes).toBe(0);
+    check(600);
+    for (let i = 600; i < 650; i++) add(i);
+    check(650);
+    store.verify();
+    expect(store.frames, 'those copied make room for others').toBe(during);
+    store.endCheckpoint();
+    check(650);
+    store.verify();
+  });
+
+  it('a checkpoint that the disk does not keep up with takes little memory for good', () => {
+    const disk = makeDisk();
+    const cacheBytes = 4096 * pageBytes;
+    const store = PageStore.create({ disk, path, cacheBytes });
+    const pages = 3500;
+    for (let id = 1; id <= pages; id++) {
+      store.beginOp();
+      fill(store, store.allocate(pageType.overflow), id & 255);
+    }
+    let table: PageTable | undefined;
+    for (let round = 0; round < 3; round++) {
+      store.beginCheckpoint();
+      // Each page changes before it is its turn.
+      for (let id = 1; id <= pages; id++) {
+        store.beginOp();
+        fill(store, id, (id + round + 1) & 255);
+      }
+      while (store.stepCheckpoint(100));
+      const { ops, buffers } = store.takeCheckpointOps();
+      expect(buffers.length).toBe(Math.ceil(pages / 128));
+      expect(buffers.filter((b) => b.buffer instanceof SharedArrayBuffer).length, 'shared ones are used again').toBe(12);
+      for (const op of ops) if (op.kind === 'write') op.file.write(op.bytes, op.position);
+      store.giveBack(buffers);
+      table = store.checkpointTable();
+      store.endCheckpoint();
+      store.verify();
+    }
+    const opened = PageStore.open({ disk, path, cacheBytes, table: table as PageTable });
+    for (let id = 1; id <= pages; id++) expect(byteOf(opened, id)).toBe((id + 2) & 255);
+  });
+
   it('each flipped bit of a page is noticed', () => {
     const disk = makeDisk();
     const store = PageStore.create({ disk, path, cacheBytes: 64 * pageBytes });
