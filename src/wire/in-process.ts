@@ -5,6 +5,7 @@
  * objects are handed over as they are: requests must then be complete, and neither side may change what it gave or got.
  */
 import type { Clock, Timer } from '../base/clock.ts';
+import { Roster } from '../base/roster.ts';
 import type { MethodDef } from '../api/gen/methods.ts';
 import type { Init } from '../api/proto-io.ts';
 import { Code, RpcError, type Status } from '../api/status.ts';
@@ -40,7 +41,7 @@ export class InProcessChannel implements Channel {
   readonly #encoded: boolean;
   readonly #peer: PeerInfo;
   readonly #observers = new Map<string, MethodObserver>();
-  readonly #open = new Set<{ closed(): void }>();
+  readonly #open = new Roster<{ closed(): void }>();
   #closed = false;
 
   constructor(options: InProcessOptions) {
@@ -81,7 +82,7 @@ export class InProcessChannel implements Channel {
 
   close(): void {
     this.#closed = true;
-    for (const call of [...this.#open]) call.closed();
+    for (const call of this.#open.items()) call.closed();
   }
 
   /** Calls under way are no matter of a connection here. */
@@ -108,7 +109,7 @@ export class InProcessChannel implements Channel {
     return this.#options.tracer;
   }
 
-  get open(): Set<{ closed(): void }> {
+  get open(): Roster<{ closed(): void }> {
     return this.#open;
   }
 
@@ -151,6 +152,8 @@ abstract class InProcessCall implements HandledCall {
   protected done = false;
   protected readonly channel: InProcessChannel;
   protected readonly observer: MethodObserver;
+  /** Among the open ones of the channel. */
+  #openNumber = -1;
   readonly #startedMs: number;
   #timer: Timer | undefined;
   #signal: AbortSignal | undefined;
@@ -168,7 +171,7 @@ abstract class InProcessCall implements HandledCall {
 
   /** False when the call ended before it began. */
   protected arm(options: CallOptions | undefined): boolean {
-    this.channel.open.add(this);
+    this.#openNumber = this.channel.open.add(this);
     this.observer.started();
     const signal = options?.signal;
     if (signal !== undefined) {
@@ -228,7 +231,7 @@ abstract class InProcessCall implements HandledCall {
 
   protected settle(code: Code): void {
     this.done = true;
-    this.channel.open.delete(this);
+    this.channel.open.delete(this.#openNumber);
     this.#timer?.cancel();
     this.#signal?.removeEventListener('abort', this.#abort);
     this.observer.handled(this, code, this.channel.clock.mono() - this.#startedMs);

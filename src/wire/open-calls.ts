@@ -1,4 +1,5 @@
 /** What both client channels keep of their calls: refuses new ones while it drains, and tells when the last is over. */
+import { Roster } from '../base/roster.ts';
 import type { Status } from '../api/status.ts';
 import { closedStatus, drainingStatus } from './channel-options.ts';
 
@@ -6,10 +7,12 @@ import { closedStatus, drainingStatus } from './channel-options.ts';
 export interface OpenCall {
   /** The channel closes. */
   closed(): void;
+  /** Its number among the open ones; for `OpenCalls` alone. */
+  openNumber?: number;
 }
 
 export class OpenCalls {
-  readonly #calls = new Set<OpenCall>();
+  readonly #calls = new Roster<OpenCall>();
   readonly #close: () => void;
   #closed = false;
   #drained: (() => void) | undefined;
@@ -34,11 +37,11 @@ export class OpenCalls {
   }
 
   add(call: OpenCall): void {
-    this.#calls.add(call);
+    call.openNumber = this.#calls.add(call);
   }
 
   forget(call: OpenCall): void {
-    this.#calls.delete(call);
+    if (call.openNumber !== undefined) this.#calls.delete(call.openNumber);
     this.#closeIfDrained();
   }
 
@@ -52,7 +55,7 @@ export class OpenCalls {
   end(): boolean {
     if (this.#closed) return false;
     this.#closed = true;
-    for (const call of [...this.#calls]) call.closed();
+    for (const call of this.#calls.items()) call.closed();
     return true;
   }
 

@@ -1,5 +1,6 @@
 /** Who leads, since when, and who wants to know. */
 import type { Clock, Timer } from '../../base/clock.ts';
+import { Roster } from '../../base/roster.ts';
 import type { SoftState } from '../../raft/machine.ts';
 import { StateType } from '../../raft/machine.ts';
 import { type MemberId, noMember } from '../../raft/types.ts';
@@ -10,7 +11,7 @@ const leaderlessChecks = 3;
 export class Leadership {
   readonly #clock: Clock;
   readonly #electionMs: number;
-  readonly #lost = new Set<() => void>();
+  readonly #lost = new Roster<() => void>();
   readonly #waiting = new Set<() => void>();
   #lead: MemberId = noMember;
   #isLeader = false;
@@ -60,8 +61,8 @@ export class Leadership {
   }
 
   onLost(fn: () => void): () => void {
-    this.#lost.add(fn);
-    return () => this.#lost.delete(fn);
+    const number = this.#lost.add(fn);
+    return () => this.#lost.delete(number);
   }
 
   /** Runs `done` once a leader is known (at once when one is), or with `noMember` after `ms`. */
@@ -86,7 +87,7 @@ export class Leadership {
     }
     this.#leaderless++;
     if (this.#leaderless < leaderlessChecks) return;
-    for (const fn of [...this.#lost]) fn();
+    for (const fn of this.#lost.items()) fn();
     this.#lost.clear();
   }
 }

@@ -6,6 +6,7 @@ import { formatDuration } from '../../base/duration.ts';
 import { failpoint, failpointsOn, failpointThen } from '../../base/failpoint.ts';
 import type { Log, LogFields } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import { Roster } from '../../base/roster.ts';
 import type { RaftMachine, RaftStatus, SoftState } from '../../raft/machine.ts';
 import { type Entry, type MemberId, type Message, noMember, type Snapshot } from '../../raft/types.ts';
 import type { AlarmStore } from '../alarm/alarm-store.ts';
@@ -99,7 +100,7 @@ export class Member implements MemberFacade, ReadyEvents {
   readonly #raft: RaftMachine;
   readonly #ids: RequestIds;
   readonly #spans = new RaftSpans();
-  readonly #onStop = new Set<() => void>();
+  readonly #onStop = new Roster<() => void>();
   #backend: Backend;
   #stopped = false;
   #published = false;
@@ -292,7 +293,7 @@ export class Member implements MemberFacade, ReadyEvents {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    for (const fn of [...this.#onStop]) fn();
+    for (const fn of this.#onStop.items()) fn();
     this.#onStop.clear();
     this.duties.stop();
     this.leadership.stop();
@@ -574,8 +575,8 @@ export class Member implements MemberFacade, ReadyEvents {
       fn();
       return () => {};
     }
-    this.#onStop.add(fn);
-    return () => this.#onStop.delete(fn);
+    const number = this.#onStop.add(fn);
+    return () => this.#onStop.delete(number);
   }
 
   /** A message of another member. */
@@ -631,6 +632,9 @@ export class Member implements MemberFacade, ReadyEvents {
     if (waiting !== undefined) {
       this.#completion = this.proposals.settle(waiting);
       request = waiting.field === putField ? this.#putRequest(waiting) : InternalRaftRequest.decode(entry.Data);
+      // It stays in line for its timeout; what it refers to should not.
+      waiting.data = undefined;
+      waiting.message = undefined;
     } else {
       request = InternalRaftRequest.decode(entry.Data);
       this.#completion = this.proposals.claim(request.header?.ID ?? request.ID);

@@ -3,6 +3,8 @@
  */
 import { InternalRaftRequest, RequestHeader } from '../../api/gen/etcdserverpb.ts';
 import { Code, errors, type Status } from '../../api/status.ts';
+import { IdTable } from '../../base/id-table.ts';
+import { Queue } from '../../base/queue.ts';
 import type { RaftMachine, StepResult } from '../../raft/machine.ts';
 import { StateType } from '../../raft/machine.ts';
 import type { AuthInfo, ApplyResult, Completion, RaftRequest } from '../apply/types.ts';
@@ -24,13 +26,13 @@ export class Waiting {
   readonly startMs: number;
   /** Undefined once told. */
   completion: Completion | undefined;
-  /** The entry's data; undefined for one whose entry is built elsewhere. */
-  readonly data: Uint8Array | undefined;
+  /** The entry's data; undefined for one whose entry is built elsewhere, and when it is applied. */
+  data: Uint8Array | undefined;
   /** Only to be proposed while this member leads in this term; 0 = by anyone at any time. */
   readonly onlyInTerm: number;
   /** For a request that travels as it came: its field, and the message when the caller had decoded it. */
   readonly field: number;
-  readonly message: unknown;
+  message: unknown;
 
   constructor(
     low: number,
@@ -48,34 +50,6 @@ export class Waiting {
     this.onlyInTerm = onlyInTerm;
     this.field = field;
     this.message = message;
-  }
-}
-
-/** First in, first out, without a shift for each. */
-class Queue {
-  #items: Waiting[] = [];
-  #from = 0;
-
-  get head(): Waiting | undefined {
-    return this.#items[this.#from];
-  }
-
-  push(item: Waiting): void {
-    this.#items.push(item);
-  }
-
-  drop(): void {
-    this.#from++;
-    if (this.#from < 1024 || this.#from * 2 < this.#items.length) return;
-    this.#items = this.#items.slice(this.#from);
-    this.#from = 0;
-  }
-
-  takeAll(): Waiting[] {
-    const all = this.#items.slice(this.#from);
-    this.#items = [];
-    this.#from = 0;
-    return all;
   }
 }
 
@@ -97,11 +71,11 @@ export class Proposals {
    * Those proposed while this member leads, in the order of the log: an applied entry is theirs when its data is the very object. Most are
    * answered from here, without a look at the id.
    */
-  readonly #led = new Queue();
+  readonly #led = new Queue<Waiting>();
   /** The others (forwarded to a leader, or left from a leadership that ended), by the lower 48 bits of their id. */
-  readonly #byLow = new Map<number, Waiting>();
+  readonly #byLow = new IdTable<Waiting>();
   /** In order of their start; those that are done stay until they come up. */
-  readonly #order = new Queue();
+  readonly #order = new Queue<Waiting>();
   /** Not yet given to raft: gathered in this turn, or waiting for a leader. */
   #held: Waiting[] = [];
   #heldBytes = 0;
@@ -186,7 +160,7 @@ export class Proposals {
   claimLed(data: Uint8Array): Waiting | undefined {
     const { head } = this.#led;
     if (head === undefined || head.data !== data) return undefined;
-    this.#led.drop();
+    this.#led.shift();
     return head;
   }
 
@@ -277,8 +251,17 @@ export class Proposals {
     for (;;) {
       const { head } = this.#order;
       if (head === undefined || (head.completion !== undefined && head.startMs > before)) return;
-      this.#order.drop();
+      this.#order.shift();
       if (head.completion !== undefined) this.#fail(head, this.#o.timeoutStatus(head.startMs));
+    }
+  }
+
+  /** So that the queue grows no longer than what waits. */
+  #dropSettled(): void {
+    for (let n = 0; n < 2; n++) {
+      const { head } = this.#order;
+      if (head === undefined || head.completion !== undefined) return;
+      this.#order.shift();
     }
   }
 
@@ -305,6 +288,7 @@ export class Proposals {
     }
     if (this.#nowMs < 0) this.#nowMs = this.#o.mono();
     const waiting = new Waiting(low, this.#nowMs, completion, data, onlyInTerm, field, message);
+    this.#dropSettled();
     this.#order.push(waiting);
     this.#pending++;
     this.#held.push(waiting);

@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net';
 import type { Writer } from '../../api/proto-io.ts';
 import type { Timer } from '../../base/clock.ts';
+import { IdTable } from '../../base/id-table.ts';
 import type { Lane, PeerInfo } from '../call.ts';
 import type { HttpHandler } from '../http.ts';
 import { KeepalivePolicy } from '../keepalive.ts';
@@ -40,6 +41,7 @@ import { HpackDecoder, type HeaderEntry } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { areTrailers, parseHead, sameButTimeout, timeoutOf, type RequestHead } from './request-head.ts';
 import { copyBytesMax, NativeStream } from './stream.ts';
+import { RecentIds } from './recent-ids.ts';
 import { scratchWriter, type WriterPool } from './writer-pool.ts';
 
 /** What a connection needs of the binding it belongs to. */
@@ -58,8 +60,6 @@ const headCacheEntries = 8;
 const recentHeadEntries = 4;
 /** Longest block that is remembered, in bytes: a repeated one is a few indexes. */
 const headCacheBytesMax = 256;
-/** Reset streams of either side that are remembered, each: frames on ours were on their way, netty sends DATA behind its own. */
-const recentResetsMax = 1_000;
 /** Rounds of writing in one turn, each up to the socket's high-water mark. */
 const flushRoundsMax = 8;
 /** After a fatal error the peer gets this time to read our GOAWAY before the socket is destroyed, in ms. */
@@ -80,13 +80,6 @@ const oversizedHeadersCost = 20;
 /** Bytes not yet taken by the kernel, in high-water marks, above which nothing more is read: only answers to frames grow it that far. */
 const readStopFactor = 4;
 
-function remember(resets: Set<number>, id: number): void {
-  if (resets.size >= recentResetsMax) {
-    const [oldest] = resets;
-    if (oldest !== undefined) resets.delete(oldest);
-  }
-  resets.add(id);
-}
 const drainPing = Buffer.from('drain\0\0\0', 'latin1');
 const keepalivePing = Buffer.from('alive\0\0\0', 'latin1');
 
@@ -104,7 +97,7 @@ export class Connection implements Lane {
   /** Monotonic time of this turn. */
   nowMs: number;
   readonly #socket: Socket;
-  readonly #streams = new Map<number, NativeStream>();
+  readonly #streams = new IdTable<NativeStream>();
   readonly #acceptedMs: number;
 
   // Input.
@@ -119,8 +112,8 @@ export class Connection implements Lane {
   #uncredited = 0;
   #reading = false;
   #readStopped = false;
-  readonly #recentResets = new Set<number>();
-  readonly #peerResets = new Set<number>();
+  readonly #recentResets = new RecentIds();
+  readonly #peerResets = new RecentIds();
   // A header block in pieces.
   #blockStream = 0;
   #blockFlags = 0;
@@ -726,7 +719,7 @@ export class Connection implements Lane {
       if (!this.#windowUpdates.take(this.nowMs)) throw new H2Error(ErrorCode.enhanceYourCalm, 'too many RST_STREAM frames');
       return;
     }
-    remember(this.#peerResets, id);
+    this.#peerResets.add(id);
     // One that was answered has cost its worth; one broken off before costs us work for nothing.
     if (!stream.localClosed) this.#chargeReset();
     this.#forget(stream);
@@ -860,7 +853,7 @@ export class Connection implements Lane {
 
   #resetId(id: number, code: ErrorCode): void {
     writeRstStream(this.out(), id, code);
-    remember(this.#recentResets, id);
+    this.#recentResets.add(id);
   }
 
   /** Both sides have ended. */
