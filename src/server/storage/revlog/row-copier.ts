@@ -26,7 +26,6 @@ interface Assembly {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => { readonly exports: unknown };
 }
-const assembly = (globalThis as { readonly WebAssembly?: Assembly }).WebAssembly;
 
 const two32 = 4294967296;
 
@@ -39,9 +38,14 @@ export class RowCopier {
   #lastAt = outputAt;
   #rows = 0;
 
-  /** Undefined where there is no WebAssembly. */
+  /** Undefined where there is no WebAssembly, or not the 8 GB of address space that V8 sets aside for its memory (`ulimit -v`). */
   static make(): RowCopier | undefined {
-    return assembly === undefined ? undefined : new RowCopier(assembly);
+    const assembly = (globalThis as { readonly WebAssembly?: Assembly }).WebAssembly;
+    try {
+      return assembly === undefined ? undefined : new RowCopier(assembly);
+    } catch {
+      return undefined;
+    }
   }
 
   private constructor({ Module, Instance }: Assembly) {

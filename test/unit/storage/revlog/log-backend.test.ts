@@ -1,5 +1,6 @@
 // Behaviour of the backend that random scripts do not show: entry boundaries, errors of the disk, builds, sizes, readers that stay.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { RangeResponse } from '../../../../src/api/gen/etcdserverpb.ts';
 import { DiskError } from '../../../../src/base/disk.ts';
 import { MemoryDisk } from '../../../../src/base/memory-disk.ts';
 import { SeededRandom } from '../../../../src/base/random.ts';
@@ -168,6 +169,41 @@ describe('errors', () => {
     disk.faults.syncError = 0;
     await settle(clock, backend.close());
     expect(backend.durableIndex).toBe(1);
+  });
+
+  it.each([
+    ['without WebAssembly', undefined],
+    [
+      'without memory for it',
+      {
+        Module: Object,
+        Instance: class {
+          constructor() {
+            throw new RangeError('could not allocate memory');
+          }
+        },
+      },
+    ],
+  ])('ranges are gathered %s', async (_, assembly) => {
+    vi.stubGlobal('WebAssembly', assembly);
+    try {
+      const clock = new ManualClock();
+      const disk = new SimDisk({ clock, random: new SeededRandom(1) });
+      disk.mkdir('/data/snap', 0o700);
+      disk.settle();
+      let backend = open(disk, clock);
+      for (let i = 0; i < 300; i++) put(backend, `k${String(1000 + i)}`, 2 + i, 'v'.repeat(i));
+      backend.setConsistentIndex(1, 1);
+      await settle(clock, backend.close());
+      backend = open(disk, clock);
+      const { bytes, measured } = gatherAll(backend, Infinity, 100);
+      expect(bytes.length).toBe(measured);
+      const { kvs } = RangeResponse.decode(bytes);
+      expect(kvs.map((kv) => kv.value.length)).toEqual(Array.from({ length: 300 }, (__, i) => i));
+      await settle(clock, backend.close());
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it('a row that was damaged on disk is never returned', async () => {
