@@ -65,6 +65,11 @@ export class IdTable<T> {
     return true;
   }
 
+  /** Shows every value, in no order; the table must not change meanwhile. */
+  forEach(show: (value: T) => void): void {
+    for (const value of this.#values) if (value !== undefined) show(value);
+  }
+
   /** In the order of their keys; a copy. */
   values(): T[] {
     const keys: number[] = [];

@@ -513,7 +513,7 @@ export class Connection implements Lane {
   /** Sums only when a stream keeps more than a little: one message in one frame never comes here. */
   #heldBytes(): number {
     let total = 0;
-    for (const stream of this.#streams.values()) total += stream.heldBytes;
+    this.#streams.forEach((stream) => (total += stream.heldBytes));
     return total;
   }
 
@@ -757,11 +757,11 @@ export class Connection implements Lane {
         if (value > windowBytesMax) throw new H2Error(ErrorCode.flowControlError, 'initial window too large');
         const change = value - this.#peerInitialWindow;
         this.#peerInitialWindow = value;
-        for (const stream of this.#streams.values()) {
+        this.#streams.forEach((stream) => {
           stream.sendWindow += change;
           if (stream.sendWindow > windowBytesMax) throw new H2Error(ErrorCode.flowControlError, 'window too large');
           if (change > 0) this.#wake(stream);
-        }
+        });
       }
     }
   }

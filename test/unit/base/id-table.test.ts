@@ -29,6 +29,9 @@ test.each([
   }
   expect(model.size).toBeGreaterThan(0);
   expect(table.values()).toEqual([...model].sort(([a], [b]) => a - b).map(([, value]) => value));
+  const shown: string[] = [];
+  table.forEach((value) => shown.push(value));
+  expect(shown.sort()).toEqual([...model.values()].sort());
   table.clear();
   expect([table.size, table.values(), table.get(keyOf(1))]).toEqual([0, [], undefined]);
 });
