@@ -78,9 +78,9 @@ export class IdTable<T> {
   }
 
   clear(): void {
+    this.#values.fill(undefined);
     this.#size = 0;
     this.#resize(leastBits);
-    this.#values.fill(undefined);
   }
 
   #home(key: number): number {

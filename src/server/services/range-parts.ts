@@ -4,6 +4,7 @@
  */
 import type { RangeRequest, RangeResponse } from '../../api/gen/etcdserverpb.ts';
 import { Code, type Status } from '../../api/status.ts';
+import { Queue } from '../../base/queue.ts';
 import type { UnaryCall } from '../../wire/call.ts';
 import { sliceMs } from '../mvcc/slices.ts';
 import type { RangeRest } from '../mvcc/range-rest.ts';
@@ -25,7 +26,7 @@ const replaced: Status = { code: Code.Unavailable, message: 'the store was repla
 export class RangeParts {
   readonly #context: ServiceContext;
   /** Those that can go on. */
-  #ready: PartedAnswer[] = [];
+  readonly #ready = new Queue<PartedAnswer>();
   #pumping = false;
 
   constructor(context: ServiceContext) {

@@ -4,6 +4,7 @@ import type { Writer } from '../../api/proto-io.ts';
 import { compareBytes } from '../../base/bytes.ts';
 import { patternSort } from '../../base/pattern-sort.ts';
 import type { RangeQuery, RangeResult } from '../mvcc/types.ts';
+import { framedBytes } from '../storage/row-gather.ts';
 import { storeEnd } from './key-ranges.ts';
 import { keyOnlyRow, rowFields, valuelessRow, type RowFields } from './row-fields.ts';
 
@@ -124,10 +125,12 @@ export function encodeRangeAnswer(answer: RangeAnswer): Uint8Array[] {
     let end = i;
     while (end < kvs.length && bytes < gatherBytes) {
       const n = (kvs[end] as Uint8Array).length;
-      bytes += 1 + varintBytes(n);
+      bytes += framedBytes(n);
       end++;
-      if (n >= ownPartBytes) break;
-      bytes += n;
+      if (n >= ownPartBytes) {
+        bytes -= n;
+        break;
+      }
     }
     const last = end === kvs.length;
     const part = Buffer.allocUnsafe(bytes + (last ? 13 : 0));
@@ -165,10 +168,6 @@ function putTail(into: Buffer, pos: number, answer: RangeAnswer): number {
     pos = putVarint(into, pos, answer.count);
   }
   return pos;
-}
-
-function varintBytes(n: number): number {
-  return n < 128 ? 1 : n < 16384 ? 2 : n < 2097152 ? 3 : n < 268435456 ? 4 : 5;
 }
 
 function putVarint(into: Buffer, pos: number, n: number): number {
